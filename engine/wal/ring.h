@@ -1,16 +1,17 @@
 // The write-ahead log: one ring of records in a memory-mapped, pre-zeroed, recycled file.
 //
-// A writer admits its record's size, then, holding the latches of what it changes, reserves a range with
-// one fetch_add on the tail; it copies header and payload straight into the mapping and publishes. So
-// records of conflicting batches lie in the order in which they were applied, and an acknowledged
-// batch is in the page cache, where it outlives the process.
+// A writer admits its record's size, then, holding the latches of what it changes, reserves a range
+// with one fetch_add on the tail; it copies header and payload straight into the mapping and
+// publishes. So records of conflicting batches lie in the order in which they were applied, and an
+// acknowledged batch is in the page cache, where it outlives the process.
 //
-// Rejected: a RAM ring with a flusher thread (same cost per record, loses acknowledged batches at kill -9);
-// a counter of finished bytes for the contiguous prefix (it can disagree with byte order).
+// Rejected: a RAM ring with a flusher thread (same cost per record, loses acknowledged batches at
+// kill -9); a counter of finished bytes for the contiguous prefix (it can disagree with byte
+// order).
 //
 // Invariants:
-//   W1  Records lie back to back: each begins where the one before ends. A record that was reserved is
-//       always published.
+//   W1  Records lie back to back: each begins where the one before ends. A record that was
+//       reserved is always published.
 //   W2  published() <= tail(); every byte below published() belongs to a completely written record.
 //   W3  tail() - trimmed() <= capacity: a record that recovery may need is never overwritten.
 //   W4  durable() <= published(); it moves only after a sync that covered it succeeded.
@@ -41,8 +42,9 @@ struct RingOptions {
   std::uint32_t generation = 0;
   Lsn start{};                           // first record goes here
   std::uint32_t commit_interval_ms = 0;  // 0: no timer
-  // Called, from any thread, when admitted bytes exceed half of the ring, and whenever a writer has to
-  // wait: the owner starts a checkpoint. Must not block.
+  // Called, from any thread, when admitted bytes come to exceed half of the ring or still do after
+  // a trim, and, again and again, while a writer has to wait: the owner starts a checkpoint. Must
+  // not block.
   std::function<void()> on_pressure;
 };
 
@@ -52,9 +54,9 @@ class Ring {
   static std::unique_ptr<Ring> open(Storage& storage, std::byte* memory, RingOptions options);
   ~Ring();  // stops the committer; what waits in sync_async is synced first
 
-  // Secures room for a record of `payload_size` bytes; waits (asleep) for trim() when the ring is full.
-  // Call it holding no latch and outside the gate. Errors: kTooLarge (more than a quarter of the ring),
-  // kReadOnly (poisoned).
+  // Secures room for a record of `payload_size` bytes; waits (asleep) for trim() when the ring is
+  // full. Call it holding no latch and outside the gate. Errors: kTooLarge (more than a quarter of
+  // the ring), kReadOnly (poisoned).
   Result<void> admit(std::size_t payload_size);
   // Gives back what admit() secured, when the batch was not applied after all.
   void cancel(std::size_t payload_size);
@@ -76,7 +78,8 @@ class Ring {
   Result<void> sync(Lsn lsn);
   void sync_async(Lsn lsn, std::function<void(Result<void>)> done);
 
-  // Records before `lsn` are no longer needed: wakes writers that wait for room.
+  // Records before `lsn` are no longer needed, because a durable checkpoint holds them: raises
+  // durable(), wakes writers that wait for room.
   void trim(Lsn lsn);
 
   // Turns the log read-only, as a failed sync does; everybody who waits gets an error.
