@@ -122,7 +122,7 @@ struct DiskLeaf {
   unsigned char reserved;
   Le16 suffix_size;
   Le32 value_size;
-  // suffix, then value, then zeros to a multiple of 8
+  // suffix, then value, then padding to a multiple of 8
 };
 static_assert(sizeof(DiskLeaf) == 8);
 
@@ -133,7 +133,7 @@ struct DiskPrefix {
   Le16 size;
   Le16 child;  // an inner node
   Le16 reserved2;
-  // the bytes, then zeros to a multiple of 8
+  // the bytes, then padding to a multiple of 8
 };
 static_assert(sizeof(DiskPrefix) == 8);
 

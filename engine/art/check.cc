@@ -1,0 +1,133 @@
+#include "engine/art/check.h"
+
+#include <bitset>
+#include <memory>
+
+#include <fmt/format.h>
+
+#include "engine/holt.h"
+
+namespace holt::art {
+
+namespace {
+
+class Checker {
+ public:
+  Checker(View blob, BlobId id) : blob_(blob), id_(id), used_(blob.used()) {}
+
+  Result<BlobCensus> run() {
+    if (load<std::uint64_t>(blob_.base()) != kBlobMagic) return bad(0, "has no blob magic");
+    if (blob_.id() != id_) return bad(0, fmt::format("says it is blob {}", index_of(blob_.id())));
+    if (used_ < sizeof(DiskBlobHeader) || used_ > kBlobBytes || used_ % kNodeUnit != 0) {
+      return bad(0, fmt::format("has an impossible size of {} bytes", used_));
+    }
+    if (blob_.dead() > used_ - sizeof(DiskBlobHeader)) return bad(0, "counts too many dead bytes");
+    const Ref root = blob_.root();
+    if (auto fits = inside(root); !fits) return pass(fits);
+    if (!is_inner(blob_.head(root).kind())) return bad(root, "has a root that is no inner node");
+    if (auto checked = node(root, 0); !checked) return pass(checked);
+    if (census_.live_bytes + sizeof(DiskBlobHeader) + blob_.dead() != used_) {
+      return bad(0, fmt::format("holds {} live and {} dead bytes, but {} are in use",
+                                census_.live_bytes, blob_.dead(), used_));
+    }
+    return std::move(census_);
+  }
+
+ private:
+  std::unexpected<Error> bad(Ref ref, std::string_view what) const {
+    return fail(Code::kCorrupt, fmt::format("blob {} {} (offset {})", index_of(id_), what,
+                                            std::size_t{ref} * kNodeUnit));
+  }
+
+  // The node's head and its whole body lie between header and `used`, and it is of a known kind.
+  Result<void> inside(Ref ref) const {
+    const std::size_t at = std::size_t{ref} * kNodeUnit;
+    if (at < sizeof(DiskBlobHeader) || at >= used_) return bad(ref, "refers outside its nodes");
+    const NodeHead head = blob_.head(ref);
+    if (head.kind() == NodeKind::kFree || head.kind() > NodeKind::kBlobEdge) {
+      return bad(ref, "has a node of unknown kind");
+    }
+    if (head.kind() == NodeKind::kLeaf && (head.word >> 32) > kMaxValueBytes) {
+      return bad(ref, "has a value beyond the limit");
+    }
+    if (at + blob_.size_of(head) > used_) return bad(ref, "has a node that runs past its end");
+    return {};
+  }
+
+  Result<void> visit(Ref ref) {
+    if (visited_->test(ref)) return bad(ref, "reaches a node twice");
+    visited_->set(ref);
+    ++census_.nodes;
+    census_.live_bytes += blob_.size_of(blob_.head(ref));
+    return {};
+  }
+
+  Result<void> node(Ref ref, std::size_t depth) {
+    if (auto fits = inside(ref); !fits) return fits;
+    if (auto seen = visit(ref); !seen) return seen;
+    const NodeHead head = blob_.head(ref);
+    switch (head.kind()) {
+      case NodeKind::kLeaf:
+        ++census_.leaves;
+        return depth + head.suffix_size() <= kMaxKeyBytes ? Result<void>() : bad(ref, "has a key beyond the limit");
+      case NodeKind::kBlobEdge:
+        census_.children.push_back(head.blob());
+        return {};
+      case NodeKind::kPrefix: return prefix(ref, head, depth);
+      default: return inner(ref, head, depth);
+    }
+  }
+
+  Result<void> prefix(Ref ref, NodeHead head, std::size_t depth) {
+    if (head.prefix_size() == 0) return bad(ref, "has an empty prefix");
+    depth += head.prefix_size();
+    if (depth > kMaxKeyBytes) return bad(ref, "has a key beyond the limit");
+    const Ref child = head.prefix_child();
+    if (auto fits = inside(child); !fits) return fits;
+    if (!is_inner(blob_.head(child).kind())) return bad(ref, "has a prefix before no inner node");
+    return node(child, depth);
+  }
+
+  Result<void> inner(Ref ref, NodeHead head, std::size_t depth) {
+    if (depth >= kMaxKeyBytes && head.count() > 0) return bad(ref, "has a key beyond the limit");
+    if (head.terminal() != 0) {
+      if (auto fits = inside(head.terminal()); !fits) return fits;
+      const NodeHead leaf = blob_.head(head.terminal());
+      if (leaf.kind() != NodeKind::kLeaf || leaf.suffix_size() != 0) {
+        return bad(ref, "has a terminal that is no leaf");
+      }
+      if (auto checked = node(head.terminal(), depth); !checked) return checked;
+    }
+    if (head.count() > node_capacity(head.kind())) return bad(ref, "counts too many children");
+    std::size_t count = 0;
+    int before = -1;
+    Result<void> outcome;
+    std::vector<Ref> edges;
+    blob_.each_child(ref, head, 0, [&](unsigned char byte, Ref child) {
+      ++count;
+      if (byte <= before) outcome = bad(ref, "has unsorted children");
+      before = byte;
+      if (outcome) outcome = inside(child);
+      if (!outcome) return false;
+      const bool edge = blob_.head(child).kind() == NodeKind::kBlobEdge;
+      if (edge && std::find(edges.begin(), edges.end(), child) != edges.end()) return true;
+      if (edge) edges.push_back(child);
+      outcome = node(child, depth + 1);
+      return outcome.has_value();
+    });
+    if (outcome && count != head.count()) return bad(ref, "miscounts its children");
+    return outcome;
+  }
+
+  View blob_;
+  BlobId id_;
+  std::size_t used_;
+  BlobCensus census_;
+  std::unique_ptr<std::bitset<65536>> visited_ = std::make_unique<std::bitset<65536>>();
+};
+
+}  // namespace
+
+Result<BlobCensus> check_blob(View blob, BlobId expected) { return Checker(blob, expected).run(); }
+
+}  // namespace holt::art

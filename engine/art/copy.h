@@ -1,0 +1,24 @@
+// Copying subtrees between frames, and compaction.
+//
+// Recursion is at most one call per inner or prefix node on a path inside one blob: fewer than 22,000,
+// each with a small frame.
+#pragma once
+
+#include "engine/art/edit.h"
+
+namespace holt::art {
+
+// Bytes of all nodes of a subtree, shared edges once.
+std::size_t measure(View blob, Ref subtree);
+
+// Copies a subtree, in depth-first order, which is also the order of a scan. The room must be there:
+// measure() says how much. The source must not change meanwhile.
+Ref copy_subtree(View from, Ref subtree, Editor& to);
+
+// The smallest inner kind for a number of children.
+NodeKind kind_for(std::size_t children);
+
+// Rewrites the blob without its dead bytes.
+void compact(Editor& blob);
+
+}  // namespace holt::art

@@ -1,0 +1,88 @@
+#include "engine/art/find.h"
+
+#include <algorithm>
+
+namespace holt::art {
+
+Found find(View blob, std::string_view key, std::uint32_t depth) {
+  Ref ref = blob.root();
+  while (ref != 0) {
+    const NodeHead head = blob.head(ref);
+    const std::size_t rest = key.size() - depth;
+    switch (head.kind()) {
+      case NodeKind::kLeaf:
+        if (head.suffix_size() != rest) return {};
+        if (!equal(blob.leaf_suffix(ref), key.data() + depth, rest)) return {};
+        return {.where = Where::kLeaf, .ref = ref, .depth = depth};
+      case NodeKind::kPrefix: {
+        const std::size_t size = head.prefix_size();
+        if (size == 0 || size > rest) return {};
+        if (!equal(blob.prefix(ref), key.data() + depth, size)) return {};
+        depth += static_cast<std::uint32_t>(size);
+        ref = head.prefix_child();
+        break;
+      }
+      case NodeKind::kBlobEdge:
+        // Reached through a branching byte, which the child's root looks at again.
+        if (depth == 0) return {};
+        return {.where = Where::kEdge, .depth = depth - 1, .child = head.blob()};
+      case NodeKind::kNode4:
+      case NodeKind::kNode16:
+      case NodeKind::kNode48:
+      case NodeKind::kNode256: {
+        if (rest == 0) {
+          const Ref leaf = head.terminal();
+          if (leaf == 0) return {};
+          return {.where = Where::kLeaf, .ref = leaf, .depth = depth};
+        }
+        const std::uint32_t place =
+            blob.child_place(ref, head, static_cast<unsigned char>(key[depth]));
+        if (place == 0) return {};
+        ref = blob.ref_at(place);
+        ++depth;
+        break;
+      }
+      default: return {};
+    }
+  }
+  return {};
+}
+
+PrefixSpot find_prefix(View blob, std::string_view prefix, std::uint32_t depth) {
+  using Kind = PrefixSpot::Kind;
+  Ref ref = blob.root();
+  while (ref != 0) {
+    const NodeHead head = blob.head(ref);
+    const std::size_t rest = prefix.size() - depth;
+    if (head.kind() == NodeKind::kBlobEdge) {
+      if (depth == 0) return {};
+      return {.kind = Kind::kEdge, .depth = depth - 1, .child = head.blob()};
+    }
+    if (rest == 0) return {.kind = Kind::kNode, .ref = ref, .depth = depth};
+    if (head.kind() == NodeKind::kLeaf || head.kind() == NodeKind::kPrefix) {
+      const bool leaf = head.kind() == NodeKind::kLeaf;
+      const std::size_t size = leaf ? head.suffix_size() : head.prefix_size();
+      const std::byte* bytes = leaf ? blob.leaf_suffix(ref) : blob.prefix(ref);
+      const std::size_t common = std::min(size, rest);
+      if (common == 0 || !equal(bytes, prefix.data() + depth, common)) return {};
+      if (size >= rest && (leaf || size > rest)) {
+        return {.kind = Kind::kNode, .ref = ref, .skip = static_cast<std::uint32_t>(rest),
+                .depth = depth};
+      }
+      if (leaf) return {};
+      depth += static_cast<std::uint32_t>(common);
+      ref = head.prefix_child();
+    } else if (is_inner(head.kind())) {
+      const std::uint32_t place =
+          blob.child_place(ref, head, static_cast<unsigned char>(prefix[depth]));
+      if (place == 0) return {};
+      ref = blob.ref_at(place);
+      ++depth;
+    } else {
+      return {};
+    }
+  }
+  return {};
+}
+
+}  // namespace holt::art

@@ -1,0 +1,257 @@
+// Goal: the walkers of one blob agree with an ordered map and leave a blob that passes check_blob().
+// Method: seeded random keys over a small alphabet, so that every kind of node grows, shrinks, forks and
+// folds; after each burst the whole blob is compared.
+#define BOOST_TEST_MODULE art
+#include <boost/test/unit_test.hpp>
+
+#include <map>
+#include <memory>
+#include <random>
+
+#include "engine/art/check.h"
+#include "engine/art/copy.h"
+#include "engine/art/edit.h"
+#include "engine/art/find.h"
+#include "engine/art/merge.h"
+#include "engine/art/scan.h"
+#include "engine/art/split.h"
+#include "tests/engine/random_keys.h"
+
+using namespace holt;
+using namespace holt::art;
+
+namespace {
+
+using Oracle = std::map<std::string, std::string>;
+
+struct alignas(4096) Frame {
+  std::byte bytes[kBlobBytes + kFramePad];
+};
+
+struct Blob {
+  std::unique_ptr<Frame> frame = std::make_unique<Frame>();
+  Editor editor;
+  explicit Blob(std::uint32_t id = 0)
+      : editor(Editor::format(frame->bytes, BlobId{id})) {}
+};
+
+BlobCensus must_check(View blob, std::uint32_t id = 0) {
+  auto census = check_blob(blob, BlobId{id});
+  if (!census) BOOST_FAIL(census.error().to_string());
+  return std::move(*census);
+}
+
+std::string value_of(View blob, Ref leaf) {
+  const NodeHead head = blob.head(leaf);
+  std::string out(head.value_size(), '\0');
+  copy_out(out.data(), blob.leaf_value(leaf, head), out.size());
+  return out;
+}
+
+void require_equal(View blob, const Oracle& oracle) {
+  BOOST_REQUIRE_EQUAL(must_check(blob).leaves, oracle.size());
+  for (const auto& [key, value] : oracle) {
+    const Found found = find(blob, key, 0);
+    BOOST_REQUIRE(found.where == Where::kLeaf);
+    BOOST_REQUIRE(value_of(blob, found.ref) == value);
+  }
+  ScanBuffer buffer;
+  const WalkResult result = walk(blob, "", 255, {}, {}, ~std::size_t{0}, buffer);
+  BOOST_REQUIRE(result.end == WalkEnd::kExhausted);
+  BOOST_REQUIRE_EQUAL(buffer.entries.size(), oracle.size());
+  auto expected = oracle.begin();
+  for (const auto& entry : buffer.entries) {
+    BOOST_REQUIRE(buffer.key(entry) == expected->first);
+    BOOST_REQUIRE(buffer.value(entry) == expected->second);
+    ++expected;
+  }
+}
+
+// Puts while there is room, as the tree above does.
+void put_some(Blob& blob, Oracle& oracle, RandomKeys& random, int count) {
+  for (int i = 0; i < count; ++i) {
+    const std::string key = random.key();
+    const std::string value = random.value();
+    if (blob.editor.room() < put_bound(key.size(), value.size())) compact(blob.editor);
+    if (blob.editor.room() < put_bound(key.size(), value.size())) return;
+    put(blob.editor, key, 0, value);
+    oracle[key] = value;
+  }
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(a_new_blob_is_valid_and_empty) {
+  const Blob blob;
+  BOOST_TEST(must_check(blob.editor).leaves == 0u);
+  BOOST_TEST((find(blob.editor, "", 0).where == Where::kAbsent));
+  BOOST_TEST((find(blob.editor, "a", 0).where == Where::kAbsent));
+}
+
+BOOST_AUTO_TEST_CASE(random_puts_and_erases_agree_with_an_ordered_map) {
+  for (std::uint64_t seed = 1; seed <= 12; ++seed) {
+    BOOST_TEST_CONTEXT("seed " << seed) {
+      RandomKeys random(seed);
+      Blob blob;
+      Oracle oracle;
+      for (int burst = 0; burst < 30; ++burst) {
+        put_some(blob, oracle, random, 300);
+        for (int i = 0; i < (burst % 3 == 2 ? 800 : 100); ++i) {
+          const std::string key = random.key();
+          if (blob.editor.room() < 4096) compact(blob.editor);
+          BOOST_REQUIRE_EQUAL(erase(blob.editor, key, 0), oracle.erase(key) > 0);
+        }
+        require_equal(blob.editor, oracle);
+      }
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(erasing_everything_leaves_only_the_root) {
+  RandomKeys random(7);
+  Blob blob;
+  Oracle oracle;
+  put_some(blob, oracle, random, 3000);
+  for (const auto& entry : oracle) BOOST_REQUIRE(erase(blob.editor, entry.first, 0));
+  BOOST_TEST(must_check(blob.editor).nodes == 1u);
+}
+
+BOOST_AUTO_TEST_CASE(compaction_drops_dead_bytes_and_nothing_else) {
+  RandomKeys random(3);
+  Blob blob;
+  Oracle oracle;
+  put_some(blob, oracle, random, 2000);
+  const auto live = blob.editor.live();
+  BOOST_REQUIRE_GT(blob.editor.dead(), 0u);
+  compact(blob.editor);
+  BOOST_TEST(blob.editor.dead() == 0u);
+  BOOST_TEST(blob.editor.used() == live);
+  require_equal(blob.editor, oracle);
+}
+
+BOOST_AUTO_TEST_CASE(scans_start_where_the_bound_says) {
+  for (std::uint64_t seed = 1; seed <= 3; ++seed) {
+    RandomKeys random(seed);
+    Blob blob;
+    Oracle oracle;
+    put_some(blob, oracle, random, 1500);
+    for (int i = 0; i < 300; ++i) {
+      const std::string bound = random.key();
+      using Mode = ScanBound::Mode;
+      for (const Mode mode : {Mode::kFrom, Mode::kAfter, Mode::kAfterPrefix}) {
+        ScanBuffer buffer;
+        walk(blob.editor, "", 255, {bound, mode}, {}, ~std::size_t{0}, buffer);
+        auto expected = mode == Mode::kAfter ? oracle.upper_bound(bound) : oracle.lower_bound(bound);
+        if (mode == Mode::kAfterPrefix) {
+          while (expected != oracle.end() && expected->first.starts_with(bound)) ++expected;
+        }
+        for (const auto& entry : buffer.entries) {
+          BOOST_REQUIRE(expected != oracle.end());
+          BOOST_REQUIRE(buffer.key(entry) == expected->first);
+          ++expected;
+        }
+        BOOST_REQUIRE(expected == oracle.end());
+      }
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(rolled_up_scans_give_one_entry_per_component) {
+  RandomKeys random(5);
+  Blob blob;
+  Oracle oracle;
+  put_some(blob, oracle, random, 2000);
+  for (const std::string prefix : {"", "a", "ab", "b/"}) {
+    std::vector<std::string> expected;
+    for (const auto& entry : oracle) {
+      if (!entry.first.starts_with(prefix)) continue;
+      const auto at = entry.first.find('/', prefix.size());
+      const std::string shown =
+          at == std::string::npos ? entry.first : entry.first.substr(0, at + 1);
+      if (expected.empty() || expected.back() != shown) expected.push_back(shown);
+    }
+    ScanBuffer buffer;
+    walk(blob.editor, "", 255, {prefix, ScanBound::Mode::kFrom}, {prefix, '/', true},
+         ~std::size_t{0}, buffer);
+    std::vector<std::string> seen;
+    for (const auto& entry : buffer.entries) seen.emplace_back(buffer.key(entry));
+    BOOST_TEST(seen == expected, boost::test_tools::per_element());
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_moved_subtree_keeps_its_keys_under_the_new_prefix) {
+  for (std::uint64_t seed = 1; seed <= 6; ++seed) {
+    RandomKeys random(seed);
+    Blob blob;
+    Oracle oracle;
+    put_some(blob, oracle, random, 1000);
+    for (int i = 0; i < 200; ++i) {
+      const std::string from = random.prefix();
+      const std::string to = random.prefix();
+      if (from.starts_with(to) || to.starts_with(from)) continue;
+      const auto target = oracle.lower_bound(to);
+      if (target != oracle.end() && target->first.starts_with(to)) continue;
+      compact(blob.editor);
+      const Ref subtree = detach(blob.editor, from, 0);
+      Oracle moved;
+      for (auto at = oracle.lower_bound(from);
+           at != oracle.end() && at->first.starts_with(from); at = oracle.erase(at)) {
+        moved[to + at->first.substr(from.size())] = at->second;
+      }
+      BOOST_REQUIRE_EQUAL(subtree != 0, !moved.empty());
+      if (subtree != 0) attach(blob.editor, to, 0, subtree);
+      oracle.merge(moved);
+      require_equal(blob.editor, oracle);
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_split_cuts_near_the_middle_and_a_merge_undoes_it) {
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    BOOST_TEST_CONTEXT("seed " << seed) {
+      RandomKeys random(seed);
+      Blob blob;
+      Oracle oracle;
+      put_some(blob, oracle, random, 100000);
+      const auto live = blob.editor.live();
+      const Cut cut = choose_cut(blob.editor);
+      BOOST_TEST(cut.moved > live / 5);
+      BOOST_TEST(cut.moved < live * 4 / 5);
+      Blob child(1);
+      split(blob.editor, cut, child.frame->bytes, BlobId{1});
+      const auto above = must_check(blob.editor);
+      BOOST_REQUIRE_EQUAL(above.children.size(), 1u);
+      BOOST_TEST(above.leaves + must_check(child.editor, 1).leaves == oracle.size());
+      std::uint32_t depth = 0;
+      std::string below;
+      for (const auto& [key, value] : oracle) {
+        Found found = find(blob.editor, key, 0);
+        View where = blob.editor;
+        if (found.where == Where::kEdge) {
+          BOOST_REQUIRE(found.child == BlobId{1});
+          depth = found.depth;
+          below = key;
+          where = child.editor;
+          found = find(where, key, found.depth);
+        }
+        BOOST_REQUIRE(found.where == Where::kLeaf);
+        BOOST_REQUIRE(value_of(where, found.ref) == value);
+      }
+      BOOST_REQUIRE(!below.empty());
+      // Merging needs room, so most keys go first.
+      for (auto at = oracle.begin(); at != oracle.end();) {
+        if (random.chance(4)) {
+          ++at;
+          continue;
+        }
+        const bool here = find(blob.editor, at->first, 0).where != Where::kEdge;
+        BOOST_REQUIRE(erase(here ? blob.editor : child.editor, at->first, here ? 0 : depth));
+        at = oracle.erase(at);
+      }
+      compact(blob.editor);
+      BOOST_REQUIRE_GT(blob.editor.room(), child.editor.live() + kMergeSlack);
+      absorb_child(blob.editor, 0, child.editor, depth, below);
+      require_equal(blob.editor, oracle);
+    }
+  }
+}
