@@ -1,11 +1,11 @@
 // The seam under the engine: slots for blobs, two maps, two superblocks, one log ring.
 //
 // Nothing above this interface may assume a local file: a later backend can put the same things
-// into an object store. Written bytes may be lost, torn at 512 bytes or reordered by a crash until the
-// matching sync returned.
+// into an object store. Written bytes may be lost, torn at 512 bytes or reordered by a crash until
+// the matching sync returned.
 //
-// Thread safety: every method may be called from any thread; calls on different slots or areas run at
-// once. The caller never writes one slot or area from two threads.
+// Thread safety: every method may be called from any thread; calls on different slots or areas run
+// at once. The caller never writes one slot or area from two threads.
 #pragma once
 
 #include <cstddef>
@@ -24,7 +24,8 @@ class Storage {
  public:
   virtual ~Storage() = default;
 
-  // A buffer at a multiple of kDiskPage in memory, of a multiple of kDiskPage bytes, at most kBlobBytes.
+  // A buffer at a multiple of kDiskPage in memory, of a multiple of kDiskPage bytes, at most
+  // kBlobBytes.
   struct SlotWrite {
     Slot slot;
     std::span<const std::byte> bytes;
@@ -33,12 +34,14 @@ class Storage {
   // ---- blob slots
   // Reads the first out.size() bytes of a slot (alignment as SlotWrite). kIo when it is cut short.
   virtual Result<void> read_slot(Slot slot, std::span<std::byte> out) = 0;
-  // Writes all; they are durable after sync_slots(). After an error any of them may be half written.
+  // Writes all; they are durable after sync_slots(). After an error any of them may be half
+  // written.
   virtual Result<void> write_slots(std::span<const SlotWrite> writes) = 0;
   virtual Result<void> sync_slots() = 0;
   // The contents are no longer needed; the space may go back to the host. Best effort.
   virtual void discard_slots(std::span<const Slot> slots) = 0;
-  // Slots from `count` on are no longer needed, and never written again before a later sync_slots().
+  // Slots from `count` on are no longer needed, and never written again before a later
+  // sync_slots().
   virtual Result<void> truncate_slots(std::uint32_t count) = 0;
   // Upper bound of slots that hold anything, from the size of the store.
   virtual Result<std::uint32_t> slot_count() = 0;
@@ -52,9 +55,9 @@ class Storage {
   virtual Result<void> sync_area(Area area) = 0;
 
   // ---- log ring
-  // Maps the ring: `bytes` of memory, mirrored once behind itself, so that a record may be written across
-  // the end. Created zero-filled on disk when it does not exist and `create`. The pages belong to
-  // the storage until it is destroyed. Read-only storage gives private pages.
+  // Maps the ring: `bytes` of memory, mirrored once behind itself, so that a record may be written
+  // across the end. Created zero-filled on disk when it does not exist and `create`. The pages
+  // belong to the storage until it is destroyed. Read-only storage gives private pages.
   virtual Result<std::byte*> map_log(std::uint64_t bytes, std::uint32_t segments, bool create) = 0;
   // Makes ring bytes [from, to) durable; offsets from the ring's start, from < to <= ring size.
   virtual Result<void> sync_log(std::uint64_t from, std::uint64_t to) = 0;
@@ -67,11 +70,12 @@ class Storage {
 struct PosixStorageOptions {
   bool create = true;
   bool read_only = false;  // shared lock; slot writes go to a temporary file and are seen by reads
-  bool io_uring = true;     // false, or when the kernel refuses: pread/pwrite
+  bool io_uring = true;    // false, or when the kernel refuses: pread/pwrite
 };
 
 // The store's directory on a host filesystem. Takes the exclusive (read_only: shared) lock.
-// Errors: kBusy with a sentence that says what to do; kInvalid when the directory holds something else.
+// Errors: kBusy with a sentence that says what to do; kInvalid when the directory holds something
+// else.
 Result<std::unique_ptr<Storage>> open_posix_storage(const std::string& path,
                                                     const PosixStorageOptions& options);
 

@@ -1,0 +1,38 @@
+// Writes many slots at once: through io_uring, or one after the other where the kernel refuses it.
+//
+// Only batches gain from io_uring: a checkpoint hands over hundreds of images, and about 16 in
+// flight keep a device busy. A single write, and every read, is a plain system call.
+//
+// Thread safety: write() from any thread; batches through io_uring take turns.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+
+#include "engine/base/result.h"
+#include "engine/storage/storage.h"
+
+namespace holt {
+
+class SlotIo {
+ public:
+  // `fd` is the blob file and outlives this; `shown` names it in errors.
+  SlotIo(int fd, std::string shown, bool io_uring);
+  ~SlotIo();
+
+  Result<void> write(std::span<const Storage::SlotWrite> writes);
+  bool uses_io_uring() const { return ring_ != nullptr; }
+
+ private:
+  class UringBatch;
+  struct Ring;
+
+  Result<void> write_in_turn(std::span<const Storage::SlotWrite> writes);
+
+  const int fd_;
+  const std::string shown_;
+  std::unique_ptr<Ring> ring_;  // null: pwrite
+};
+
+}  // namespace holt
