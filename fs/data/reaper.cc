@@ -1,0 +1,65 @@
+#include "fs/data/reaper.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace holtfs {
+
+namespace {
+
+constexpr std::size_t kManyWaiting = 10'000;  // do not sit on their space until the interval is over
+
+}  // namespace
+
+Reaper::Reaper(BulkFiles& files, std::function<bool(holt::Lsn)> make_durable,
+               std::chrono::milliseconds interval)
+    : files_(files), make_durable_(std::move(make_durable)), interval_(interval) {
+  thread_ = std::thread([this] { run(); });
+}
+
+Reaper::~Reaper() {
+  {
+    const holt::MutexLock lock(mutex_);
+    stop_ = true;
+  }
+  wake_.notify_all();
+  thread_.join();
+  carry_out();
+}
+
+void Reaper::add(Ino ino, holt::Lsn removed) {
+  const holt::MutexLock lock(mutex_);
+  waiting_.push_back({ino, removed});
+  if (waiting_.size() == kManyWaiting) wake_.notify_all();
+}
+
+void Reaper::drain() { carry_out(); }
+
+void Reaper::run() {
+  while (true) {
+    {
+      holt::MutexLock lock(mutex_);
+      if (stop_) return;
+      lock.wait_for(wake_, interval_);
+      if (stop_) return;
+    }
+    carry_out();
+  }
+}
+
+void Reaper::carry_out() {
+  const holt::MutexLock one_at_a_time(carrying_);
+  std::vector<Removal> removals;
+  {
+    const holt::MutexLock lock(mutex_);
+    removals.swap(waiting_);
+  }
+  if (removals.empty()) return;
+  holt::Lsn last{};
+  for (const Removal& removal : removals) last = std::max(last, removal.removed);
+  // On failure the log is poisoned and nothing will be durable again: recovery decides.
+  if (!make_durable_(last)) return;
+  for (const Removal& removal : removals) (void)files_.remove(removal.ino);
+}
+
+}  // namespace holtfs

@@ -1,0 +1,230 @@
+// Filesystem: POSIX operations on a holt store, usable with or without a mount.
+//
+// Files are named by their inode number, as the kernel names them by nodeid: a number is valid while the
+// caller holds a lookup on it. Operations that return an Entry add one; forget() takes them back. The
+// root needs none. Access is not checked here except by access(): the kernel does (default_permissions).
+//
+// Contents: a file's bytes are written before the record that says how many there are. Removed contents
+// go after the record's removal is durable (data/reaper.h).
+//
+// Thread safety: any number of threads. Ranks of locks, outermost first; later ones are taken while
+// earlier ones are held, never the other way round:
+//   1  data_locks_   one file's contents: read, write, truncate, allocate
+//   2  gate_         the namespace: shared by every operation, exclusive while a directory moves
+//   3  dir_locks_    one directory: its record, its dentries, its children's places
+//   4  file_locks_   one other inode: its record and place
+//   5  state_mutex_, the node table's shards, the engine
+// Invariants: R1 to R3 (inode.h), N1 to N4 (node_table.h), C1 (dir_cookies.h), and
+//   F1  every batch leaves R1 to R3 true: a record and what it counts change in one batch.
+//   F2  an operation that fails with kWouldWait has changed nothing in the store.
+//   F3  a record is changed only by the holder of its lock, exclusively: a directory's of its directory
+//       lock, another inode's of its file lock. So a record that was read under the lock can be patched.
+#pragma once
+
+#include <sys/statvfs.h>
+#include <sys/types.h>
+
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/base/gate.h"
+#include "engine/holt.h"
+#include "fs/data/bulk.h"
+#include "fs/data/reaper.h"
+#include "fs/inode.h"
+#include "fs/inode_locks.h"
+#include "fs/node_table.h"
+#include "fs/outcome.h"
+#include "fs/perm.h"
+
+namespace holtfs {
+
+struct Caller {
+  Credentials who;
+  holt::Wait wait = holt::Wait::kYes;  // kNo: kWouldWait instead of reading the store from disk
+};
+
+struct FilesystemOptions {
+  holt::Options store;
+  AtimePolicy atime = AtimePolicy::kRelative;
+  std::size_t max_open_host_files = 512;
+  Credentials root;  // owner of the root of a filesystem that is made
+};
+
+struct Entry {
+  Attr attr;  // attr.ino is the number to use, and to forget
+};
+
+struct SetAttr {
+  std::optional<std::uint32_t> mode, uid, gid;
+  std::optional<std::uint64_t> size;
+  std::optional<Time> atime, mtime, ctime;
+  bool drop_setid = false;  // truncation by somebody without CAP_FSETID
+};
+
+struct DirEntry {
+  std::string_view name;
+  Ino ino;
+  std::uint8_t type;      // as d_type
+  std::uint64_t cookie;   // where a listing goes on behind this entry
+  const Attr* attr;       // readdirplus only; null for "." and ".."
+};
+// Takes one entry; false when it has no room, and the entry is then not counted as given.
+using DirSink = std::function<bool(const DirEntry&)>;
+
+class Filesystem {
+ public:
+  // Opens or makes the store in `path`, and recovers after an unclean end.
+  static holt::Result<std::unique_ptr<Filesystem>> open(const std::string& path,
+                                                        const FilesystemOptions& options);
+  ~Filesystem();
+  // Removes nameless files, marks the store clean, and closes it with a checkpoint. Nothing else may be
+  // called afterwards, or meanwhile.
+  holt::Result<void> close();
+
+  // Namespace.
+  Outcome<Entry> lookup(const Caller& caller, Ino parent, std::string_view name);
+  void forget(Ino ino, std::uint64_t lookups);
+  Outcome<Entry> mknod(const Caller& caller, Ino parent, std::string_view name, mode_t mode,
+                       dev_t rdev);
+  Outcome<Entry> mkdir(const Caller& caller, Ino parent, std::string_view name, mode_t mode);
+  Outcome<Entry> symlink(const Caller& caller, Ino parent, std::string_view name,
+                         std::string_view target);
+  // With `exclusive`, EEXIST when the name exists; otherwise that file is opened.
+  Outcome<Entry> create(const Caller& caller, Ino parent, std::string_view name, mode_t mode,
+                        bool exclusive);
+  Outcome<Entry> tmpfile(const Caller& caller, Ino parent, mode_t mode);
+  Outcome<Entry> link(const Caller& caller, Ino ino, Ino parent, std::string_view name);
+  Outcome<void> unlink(const Caller& caller, Ino parent, std::string_view name);
+  Outcome<void> rmdir(const Caller& caller, Ino parent, std::string_view name);
+  // `flags`: RENAME_NOREPLACE or RENAME_EXCHANGE.
+  Outcome<void> rename(const Caller& caller, Ino parent, std::string_view name, Ino new_parent,
+                       std::string_view new_name, unsigned flags);
+
+  // Attributes.
+  Outcome<Attr> getattr(const Caller& caller, Ino ino);
+  Outcome<Attr> setattr(const Caller& caller, Ino ino, const SetAttr& change);
+  Outcome<std::string> readlink(const Caller& caller, Ino ino);
+  Outcome<void> access(const Caller& caller, Ino ino, int mask);
+  // `flags`: XATTR_CREATE or XATTR_REPLACE.
+  Outcome<void> setxattr(const Caller& caller, Ino ino, std::string_view name,
+                         std::string_view value, int flags);
+  Outcome<std::string> getxattr(const Caller& caller, Ino ino, std::string_view name);
+  // The names, each followed by NUL.
+  Outcome<std::string> listxattr(const Caller& caller, Ino ino);
+  Outcome<void> removexattr(const Caller& caller, Ino ino, std::string_view name);
+
+  // Directories. `sink` gets entries from `cookie` on, "." and ".." first.
+  Outcome<void> readdir(const Caller& caller, Ino ino, std::uint64_t cookie, const DirSink& sink);
+  // The same with attributes, and one lookup more for each entry taken but "." and "..".
+  Outcome<void> readdirplus(const Caller& caller, Ino ino, std::uint64_t cookie,
+                            const DirSink& sink);
+
+  // Contents.
+  Outcome<std::size_t> read(const Caller& caller, Ino ino, std::uint64_t offset,
+                            std::span<char> out);
+  Outcome<std::size_t> write(const Caller& caller, Ino ino, std::uint64_t offset,
+                             std::string_view bytes, bool drop_setid);
+  Outcome<void> fallocate(const Caller& caller, Ino ino, int mode, std::uint64_t offset,
+                          std::uint64_t length);
+  Outcome<std::uint64_t> lseek(const Caller& caller, Ino ino, std::uint64_t offset, int whence);
+  // Makes a file's contents durable; its attributes and names are sync_names_async()'s.
+  Outcome<void> sync_contents(const Caller& caller, Ino ino);
+  bool has_contents_to_sync(Ino ino);
+  // Everything applied so far becomes durable; `done` gets 0 or an errno, on the committer's thread.
+  void sync_async(std::function<void(int)> done);
+  Outcome<void> fsync(Ino ino);
+
+  Outcome<struct statvfs> statfs();
+
+  holt::Store& store() { return *store_; }
+  std::size_t known_nodes() const { return nodes_.size(); }
+
+ private:
+  struct Dir;      // ops.h: a directory with its record, under its lock
+  struct Located;  // ops.h: where an inode's record is
+  struct Renaming;
+  struct DirPair;
+  struct Moving;
+  struct Removed;
+
+  Filesystem(std::string path, const FilesystemOptions& options);
+
+  // open_close.cc, recovery.cc
+  holt::Result<void> start();
+  holt::Result<void> make_root();
+  holt::Result<void> recover();
+  holt::Result<void> write_state(bool clean);
+  Outcome<Ino> new_ino(const Caller& caller);
+  static void on_gone(void* self, std::unique_ptr<Orphan> orphan);
+
+  // ops.cc: what several operations need
+  Outcome<Node*> directory_node(Ino ino);
+  Outcome<Dir> load_directory(const Caller& caller, Ino ino);
+  Outcome<Inode> load_inode(const Caller& caller, std::string_view key, Ino ino);
+  Outcome<std::string> load_value(const Caller& caller, std::string_view key);
+  Located locate(const Node& node);
+  Outcome<Inode> load(const Caller& caller, const Node& node, const Located& at);
+  Outcome<void> save(const Caller& caller, const Located& at, const Inode& before,
+                     const Inode& after, holt::Batch& batch);
+  Outcome<holt::Lsn> apply(const Caller& caller, const holt::Batch& batch);
+  Outcome<Entry> entry_of(const Caller& caller, Node& dir, std::string_view prefix,
+                          std::string_view name, std::string_view value);
+
+  // op_*.cc
+  Outcome<Entry> make(const Caller& caller, Ino parent, std::string_view name, Inode child);
+  Outcome<Orphan> read_orphan(const Caller& caller, Inode inode, const std::string& xattr_prefix);
+  Outcome<Removed> stage_removal(const Caller& caller, const Dir& dir, std::string_view name,
+                                 std::string_view value, bool known, holt::Batch& batch);
+  void finish_removal(Removed removed, Node* node, holt::Lsn lsn);
+  Outcome<void> link_to(const Caller& caller, Node& node, Ino parent,
+                        std::string_view name, Inode& linked);
+  Outcome<bool> rename_file(const Caller& caller, const Renaming& what);
+  Outcome<bool> rename_directory(const Caller& caller, const Renaming& what);
+  Outcome<void> exchange(const Caller& caller, const Renaming& what);
+  Outcome<DirPair> load_directories(const Caller& caller, const Renaming& what);
+  Outcome<Moving> stage_departure(const Caller& caller, const Dir& dir, std::string_view name,
+                                  holt::Batch& batch);
+  static std::string below(const Moving& moving, const Dir& dir, std::string_view name);
+  void finish_arrival(const Moving& moved, Node* node, Dir& dir, std::string_view name);
+  Outcome<void> list(const Caller& caller, Ino ino, std::uint64_t cookie, bool plus,
+                     const DirSink& sink);
+  Outcome<bool> give(const Caller& caller, const Dir& dir, std::string_view name,
+                     std::string_view value, std::uint64_t cookie, bool plus,
+                     const DirSink& sink);
+  using InodeChange = std::function<Outcome<void>(Inode&, const Located&, holt::Batch&)>;
+  Outcome<Inode> resize(const Caller& caller, Ino ino, std::uint64_t size,
+                        const InodeChange& change);
+  void cut_to_record(const Caller& caller, Ino ino);
+  void touch_atime(const Caller& caller, const Located& at, const Inode& inode);
+
+  template <class Change>
+  Outcome<Inode> change_inode(const Caller& caller, Ino ino, Change change);
+
+  const std::string path_;
+  const FilesystemOptions options_;
+  std::unique_ptr<holt::Store> store_;
+  InodeLocks data_locks_;
+  holt::Gate gate_;
+  InodeLocks dir_locks_;
+  InodeLocks file_locks_;
+  std::unique_ptr<BulkFiles> bulk_;
+  std::unique_ptr<Reaper> reaper_;
+  NodeTable nodes_;
+
+  std::atomic<std::uint64_t> next_ino_{0};
+  std::atomic<std::uint64_t> reserved_ino_{0};  // numbers below are ours to give out
+  std::atomic<std::int64_t> inodes_{0};
+  holt::Mutex state_mutex_;
+  bool started_ = false;
+  bool closed_ = false;
+};
+
+}  // namespace holtfs

@@ -1,0 +1,142 @@
+// Inode: the attributes of one file or directory, and the record that holds them on disk.
+//
+// A record of a kind ends where that kind's fields end, so that a symlink's record carries its target, a
+// fifo nothing, and a regular file leaves room behind its fixed part for the placement of small data.
+// The fields that one operation changes lie side by side: a write patches mtime to blocks, a create
+// patches the directory's mtime to entries, each as one short patch.
+//
+// Thread safety: values and pure functions.
+// Invariants:
+//   R1  nlink of a directory = 2 + its subdirectories; of any other file = its dentries.
+//   R2  entries of a directory = its dentries.
+//   R3  kHasXattrs is set exactly when at least one xattr key of the inode exists.
+#pragma once
+
+#include <sys/stat.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <type_traits>
+
+#include "engine/base/le.h"
+#include "engine/base/result.h"
+#include "fs/times.h"
+
+namespace holtfs {
+
+enum class Ino : std::uint64_t {};
+constexpr std::uint64_t number_of(Ino ino) { return static_cast<std::uint64_t>(ino); }
+inline constexpr Ino kRootIno{1};
+
+// First byte of every value under a dentry key, and of inode records.
+enum class Tag : std::uint8_t {
+  kInode = 1,      // DiskInode and what follows it
+  kDirectory = 2,  // DiskMarker: a child directory, whose record lies under its own prefix
+  kLink = 3,       // DiskMarker: a file with several links, whose record lies in the link space
+};
+
+enum InodeFlag : std::uint8_t {
+  kHasXattrs = 1,
+  kHasCapability = 2,  // security.capability is among them, and goes when the file changes
+};
+
+enum class Placement : std::uint8_t {
+  kNone = 0,  // no contents: size is 0, there is no host file
+  kBulk = 1,  // one host file, of the record's size
+};
+
+struct DiskInode {
+  unsigned char tag;
+  unsigned char flags;
+  holt::Le16 mode;  // type and permissions
+  holt::Le32 uid;
+  holt::Le32 gid;
+  unsigned char placement;
+  unsigned char reserved[3];
+  holt::Le64 ino;
+  holt::Le64 atime;  // nanoseconds since 1970, two's complement
+  holt::Le64 btime;
+  holt::Le64 nlink;
+  holt::Le64 mtime;
+  holt::Le64 ctime;
+};
+static_assert(sizeof(DiskInode) == 64);
+static_assert(offsetof(DiskInode, ino) == 16);
+static_assert(offsetof(DiskInode, nlink) == 40);
+static_assert(offsetof(DiskInode, mtime) == 48);
+static_assert(std::has_unique_object_representations_v<DiskInode>);
+
+struct DiskDirectoryTail {
+  holt::Le64 entries;
+};
+static_assert(sizeof(DiskDirectoryTail) == 8);
+
+struct DiskFileTail {
+  holt::Le64 size;
+  holt::Le64 blocks;  // of 512 bytes, allocated by the host
+};
+static_assert(sizeof(DiskFileTail) == 16);
+
+struct DiskDeviceTail {
+  holt::Le32 major;
+  holt::Le32 minor;
+};
+static_assert(sizeof(DiskDeviceTail) == 8);
+
+inline constexpr std::uint32_t kEntriesOffset = sizeof(DiskInode);
+
+// What a dentry holds when the inode record is elsewhere.
+struct DiskMarker {
+  unsigned char tag;
+  unsigned char type;  // as d_type of readdir(3)
+  holt::Le64 ino;
+};
+static_assert(sizeof(DiskMarker) == 10);
+static_assert(std::has_unique_object_representations_v<DiskMarker>);
+
+struct Inode {
+  Ino ino{};
+  std::uint32_t mode = 0;
+  std::uint32_t uid = 0, gid = 0;
+  std::uint64_t nlink = 0;
+  Time atime{}, btime{}, mtime{}, ctime{};
+  std::uint64_t entries = 0;             // directories
+  std::uint64_t size = 0, blocks = 0;    // regular files
+  std::uint32_t rdev_major = 0, rdev_minor = 0;  // devices
+  std::uint8_t flags = 0;
+  Placement placement = Placement::kNone;
+  std::string target;  // symlinks
+
+  bool is_directory() const { return S_ISDIR(mode); }
+  bool is_regular() const { return S_ISREG(mode); }
+};
+
+struct Marker {
+  Tag tag{};
+  std::uint8_t type = 0;
+  Ino ino{};
+};
+
+std::string encode(const Inode& inode);
+// kCorrupt when the bytes are no inode record.
+holt::Result<Inode> decode_inode(std::string_view value);
+
+std::string encode(const Marker& marker);
+// The marker that a value under a dentry key is, or stands for: a full record yields tag kInode.
+holt::Result<Marker> decode_marker(std::string_view value);
+
+constexpr std::uint8_t type_of(std::uint32_t mode) { return (mode & S_IFMT) >> 12; }
+
+// What stat(2) and statx(2) show.
+struct Attr {
+  Ino ino{};
+  std::uint32_t mode = 0, uid = 0, gid = 0;
+  std::uint64_t nlink = 0, size = 0, blocks = 0;
+  std::uint32_t rdev_major = 0, rdev_minor = 0;
+  Time atime{}, mtime{}, ctime{}, btime{};
+};
+Attr attr_of(const Inode& inode);
+
+}  // namespace holtfs

@@ -1,0 +1,202 @@
+#include "fs/node_table.h"
+
+#include <utility>
+
+#include "engine/base/check.h"
+
+namespace holtfs {
+
+NodePin::~NodePin() {
+  if (node_ != nullptr) table_->release(node_->ino, 1);
+}
+
+NodeTable::NodeTable(OnGone on_gone, void* context) : on_gone_(on_gone), context_(context) {
+  for (Shard& shard : shards_) {
+    const holt::MutexLock lock(shard.mutex);
+    shard.buckets.assign(16, nullptr);
+  }
+  root_ = &acquire(kRootIno, Place::kDirectory, nullptr, {});
+}
+
+NodeTable::~NodeTable() {
+  clear();
+  delete root_;
+}
+
+void NodeTable::clear() {
+  for (Shard& shard : shards_) {
+    std::vector<Node*> chains;
+    {
+      const holt::MutexLock lock(shard.mutex);
+      chains.assign(16, nullptr);
+      chains.swap(shard.buckets);
+      shard.count = 0;
+    }
+    for (Node* chain : chains) {
+      while (chain != nullptr) {
+        Node* const node = std::exchange(chain, chain->next);
+        if (node == root_) continue;
+        if (node->orphan() != nullptr) on_gone_(context_, std::move(node->extra->orphan));
+        delete node;
+      }
+    }
+  }
+  Shard& shard = shard_of(kRootIno);
+  const holt::MutexLock lock(shard.mutex);
+  root_->refs = 1;
+  add_to(shard, root_);
+}
+
+Node* NodeTable::find_in(Shard& shard, Ino ino) {
+  Node* node = shard.buckets[bucket_of(shard, ino)];
+  while (node != nullptr && node->ino != ino) node = node->next;
+  return node;
+}
+
+void NodeTable::add_to(Shard& shard, Node* node) {
+  if (shard.count >= shard.buckets.size()) {
+    std::vector<Node*> old(shard.buckets.size() * 2, nullptr);
+    old.swap(shard.buckets);
+    for (Node* chain : old) {
+      while (chain != nullptr) {
+        Node* moved = std::exchange(chain, chain->next);
+        Node*& head = shard.buckets[bucket_of(shard, moved->ino)];
+        moved->next = std::exchange(head, moved);
+      }
+    }
+  }
+  Node*& head = shard.buckets[bucket_of(shard, node->ino)];
+  node->next = std::exchange(head, node);
+  ++shard.count;
+}
+
+void NodeTable::remove_from(Shard& shard, Node* node) {
+  Node** link = &shard.buckets[bucket_of(shard, node->ino)];
+  while (*link != node) link = &(*link)->next;
+  *link = node->next;
+  --shard.count;
+}
+
+Node* NodeTable::find(Ino ino) {
+  Shard& shard = shard_of(ino);
+  const holt::MutexLock lock(shard.mutex);
+  return find_in(shard, ino);
+}
+
+NodePin NodeTable::pin(Ino ino) {
+  Shard& shard = shard_of(ino);
+  const holt::MutexLock lock(shard.mutex);
+  Node* node = find_in(shard, ino);
+  if (node == nullptr) return {};
+  ++node->refs;
+  return {*this, node};
+}
+
+void NodeTable::add_reference(Node& node) {
+  const holt::MutexLock lock(shard_of(node.ino).mutex);
+  CHECK(node.refs > 0, "N3");
+  ++node.refs;
+}
+
+Node& NodeTable::acquire(Ino ino, Place place, Node* parent, std::string_view name) {
+  Shard& shard = shard_of(ino);
+  {
+    const holt::MutexLock lock(shard.mutex);
+    if (Node* node = find_in(shard, ino)) {
+      ++node->refs;
+      return *node;
+    }
+  }
+  if (parent != nullptr) add_reference(*parent);
+  auto made = std::make_unique<Node>();
+  made->ino = ino;
+  made->refs = 1;
+  made->parent = parent;
+  made->name = name;
+  made->place = place;
+  made->directory = place == Place::kDirectory;
+  Node* found;
+  {
+    const holt::MutexLock lock(shard.mutex);
+    found = find_in(shard, ino);  // another thread may have been faster
+    if (found == nullptr) {
+      add_to(shard, made.get());
+      return *made.release();
+    }
+    ++found->refs;
+  }
+  if (parent != nullptr) release(parent->ino, 1);
+  return *found;
+}
+
+Node& NodeTable::acquire_orphan(std::unique_ptr<Orphan> orphan) {
+  auto node = std::make_unique<Node>();
+  node->ino = orphan->inode.ino;
+  node->refs = 1;
+  node->place = Place::kOrphan;
+  node->extra = std::make_unique<NodeExtra>();
+  node->extra->orphan = std::move(orphan);
+  Shard& shard = shard_of(node->ino);
+  const holt::MutexLock lock(shard.mutex);
+  add_to(shard, node.get());
+  return *node.release();
+}
+
+void NodeTable::release(Ino ino, std::uint64_t count) {
+  while (count > 0) {
+    std::unique_ptr<Node> gone;
+    {
+      Shard& shard = shard_of(ino);
+      const holt::MutexLock lock(shard.mutex);
+      Node* node = find_in(shard, ino);
+      CHECK(node != nullptr && node->refs >= count, "N3");
+      node->refs -= count;
+      if (node->refs > 0) return;
+      remove_from(shard, node);
+      gone.reset(node);
+    }
+    if (gone->orphan() != nullptr) on_gone_(context_, std::move(gone->extra->orphan));
+    if (gone->parent == nullptr) return;
+    ino = gone->parent->ino;  // the pin that this child held
+    count = 1;
+  }
+}
+
+void NodeTable::move(Node& node, Place place, Node* parent, std::string_view name) {
+  if (parent != nullptr) add_reference(*parent);
+  Node* const old = std::exchange(node.parent, parent);
+  node.place = place;
+  node.name = name;
+  if (old != nullptr) release(old->ino, 1);
+}
+
+void NodeTable::make_orphan(Node& node, std::unique_ptr<Orphan> orphan) {
+  if (!node.extra) node.extra = std::make_unique<NodeExtra>();
+  node.extra->orphan = std::move(orphan);
+  move(node, Place::kOrphan, nullptr, {});
+}
+
+std::unique_ptr<Orphan> NodeTable::take_orphan(Node& node, Place place, Node* parent,
+                                               std::string_view name) {
+  std::unique_ptr<Orphan> orphan = std::move(node.extra->orphan);
+  move(node, place, parent, name);
+  return orphan;
+}
+
+DirCookies& NodeTable::cookies_of(Node& directory) {
+  const holt::MutexLock lock(shard_of(directory.ino).mutex);
+  if (!directory.extra) directory.extra = std::make_unique<NodeExtra>();
+  if (!directory.extra->cookies) directory.extra->cookies = std::make_unique<DirCookies>();
+  return *directory.extra->cookies;
+}
+
+std::size_t NodeTable::size() const {
+  std::size_t total = 0;
+  for (const Shard& shard : shards_) {
+    const holt::MutexLock lock(shard.mutex);
+    total += shard.count;
+  }
+  return total;
+}
+
+}  // namespace holtfs

@@ -1,0 +1,72 @@
+// getattr, setattr, access, and the upkeep of atime.
+#include <unistd.h>
+
+#include "fs/ops.h"
+
+namespace holtfs {
+
+Outcome<Attr> Filesystem::getattr(const Caller& caller, Ino ino) {
+  const holt::SharedGate gate(gate_);
+  Node* const node = nodes_.find(ino);
+  if (node == nullptr) return fail(ESTALE);
+  const auto lock = node->directory ? dir_locks_.shared(ino) : file_locks_.shared(ino);
+  const Outcome<Inode> inode = load(caller, *node, locate(*node));
+  if (!inode) return fail(inode.error());
+  return attr_of(*inode);
+}
+
+Outcome<void> Filesystem::access(const Caller& caller, Ino ino, int mask) {
+  const holt::SharedGate gate(gate_);
+  Node* const node = nodes_.find(ino);
+  if (node == nullptr) return fail(ESTALE);
+  const auto lock = node->directory ? dir_locks_.shared(ino) : file_locks_.shared(ino);
+  const Outcome<Inode> inode = load(caller, *node, locate(*node));
+  if (!inode) return fail(inode.error());
+  if (mask != F_OK && !may_access(*inode, caller.who, mask)) return fail(EACCES);
+  return {};
+}
+
+Outcome<Attr> Filesystem::setattr(const Caller& caller, Ino ino, const SetAttr& change) {
+  const auto apply_change = [&](Inode& after, const Located& at, holt::Batch& batch) {
+    if (change.mode) after.mode = (after.mode & S_IFMT) | (*change.mode & 07777);
+    if (change.uid) after.uid = *change.uid;
+    if (change.gid) after.gid = *change.gid;
+    const bool chowned = (change.uid || change.gid) && !after.is_directory();
+    if (chowned || change.drop_setid) {
+      after.mode = without_setid(after.mode);
+      stage_capability_loss(batch, at.xattr_prefix, at.orphan, after);
+    }
+    if (change.atime) after.atime = *change.atime;
+    if (change.mtime) after.mtime = *change.mtime;
+    after.ctime = change.ctime.value_or(now());
+    return Outcome<void>();
+  };
+  if (!change.size) {
+    const Outcome<Inode> inode = change_inode(caller, ino, apply_change);
+    if (!inode) return fail(inode.error());
+    return attr_of(*inode);
+  }
+  const Outcome<Inode> inode = resize(caller, ino, *change.size, [&](Inode& after, const Located& at,
+                                                                     holt::Batch& batch) {
+    after.mtime = now();
+    return apply_change(after, at, batch);
+  });
+  if (!inode) return fail(inode.error());
+  return attr_of(*inode);
+}
+
+// Sets atime to the present where the policy asks for it. atime alone may be patched by holders of the
+// shared lock: everybody who changes other fields holds it exclusively, and readers may race each other.
+// Best effort: a read does not fail because its time could not be noted.
+void Filesystem::touch_atime(const Caller& caller, const Located& at, const Inode& inode) {
+  const Time present = now();
+  if (!atime_due(options_.atime, inode.atime, inode.mtime, inode.ctime, present)) return;
+  if (at.orphan != nullptr) return;  // it can only be changed under the exclusive lock
+  Inode after = inode;
+  after.atime = present;
+  holt::Batch& batch = scratch_batch();
+  stage_change(batch, at.key, inode, after);
+  (void)store_->apply(batch, caller.wait);
+}
+
+}  // namespace holtfs

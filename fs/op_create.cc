@@ -1,0 +1,112 @@
+// mknod, mkdir, symlink, create, tmpfile.
+#include <sys/sysmacros.h>
+
+#include "fs/ops.h"
+
+namespace holtfs {
+
+namespace {
+
+constexpr std::size_t kMaxTargetBytes = 4095;  // PATH_MAX, as the kernel has it
+
+Inode new_inode(Ino ino, std::uint32_t mode) {
+  Inode inode;
+  inode.ino = ino;
+  inode.mode = mode;
+  inode.nlink = S_ISDIR(mode) ? 2 : 1;
+  inode.atime = inode.mtime = inode.ctime = inode.btime = now();
+  return inode;
+}
+
+}  // namespace
+
+// REQUIRES: `child` has its type, mode, and what belongs to its type.
+Outcome<Entry> Filesystem::make(const Caller& caller, Ino parent, std::string_view name,
+                                Inode child) {
+  if (const int bad = check_name(name)) return fail(bad);
+  const Outcome<Ino> ino = new_ino(caller);
+  if (!ino) return fail(ino.error());
+  child.ino = *ino;
+
+  const holt::SharedGate gate(gate_);
+  const auto lock = dir_locks_.exclusive(parent);
+  Outcome<Dir> dir = load_directory(caller, parent);
+  if (!dir) return fail(dir.error());
+  inherit(dir->before, caller.who, child);
+
+  holt::Batch& batch = scratch_batch();
+  const std::string key = schema::entry_key(dir->prefix, name);
+  if (child.is_directory()) {
+    const std::string prefix = schema::child_prefix(dir->prefix, name);
+    if (prefix.size() > schema::kMaxPrefixBytes) return fail(ENAMETOOLONG);
+    batch.insert(key, encode(Marker{Tag::kDirectory, type_of(child.mode), child.ino}));
+    batch.put(schema::inode_key(prefix), encode(child));
+  } else {
+    batch.insert(key, encode(child));
+  }
+  dir->count_entries(+1, child.is_directory() ? +1 : 0);
+  dir->stage(batch);
+  if (const auto lsn = apply(caller, batch); !lsn) return fail(lsn.error());
+
+  inodes_.fetch_add(1, std::memory_order_relaxed);
+  nodes_.acquire(child.ino, child.is_directory() ? Place::kDirectory : Place::kEntry, dir->node,
+                 name);
+  return Entry{attr_of(child)};
+}
+
+Outcome<Entry> Filesystem::mknod(const Caller& caller, Ino parent, std::string_view name,
+                                 mode_t mode, dev_t rdev) {
+  if ((mode & S_IFMT) == 0) mode |= S_IFREG;
+  if (S_ISDIR(mode) || S_ISLNK(mode)) return fail(EINVAL);
+  Inode child = new_inode({}, mode);
+  child.rdev_major = major(rdev);
+  child.rdev_minor = minor(rdev);
+  return make(caller, parent, name, std::move(child));
+}
+
+Outcome<Entry> Filesystem::mkdir(const Caller& caller, Ino parent, std::string_view name,
+                                 mode_t mode) {
+  return make(caller, parent, name, new_inode({}, S_IFDIR | (mode & 07777)));
+}
+
+Outcome<Entry> Filesystem::symlink(const Caller& caller, Ino parent, std::string_view name,
+                                   std::string_view target) {
+  if (target.empty()) return fail(ENOENT);
+  if (target.size() > kMaxTargetBytes) return fail(ENAMETOOLONG);
+  Inode child = new_inode({}, S_IFLNK | 0777);
+  child.target = target;
+  child.size = target.size();
+  return make(caller, parent, name, std::move(child));
+}
+
+Outcome<Entry> Filesystem::create(const Caller& caller, Ino parent, std::string_view name,
+                                  mode_t mode, bool exclusive) {
+  while (true) {
+    Outcome<Entry> made = make(caller, parent, name, new_inode({}, S_IFREG | (mode & 07777)));
+    if (made || exclusive || made.error() != Errno{EEXIST}) return made;
+    Outcome<Entry> found = lookup(caller, parent, name);
+    // Removed in between: the next attempt makes it.
+    if (found || found.error() != Errno{ENOENT}) return found;
+  }
+}
+
+Outcome<Entry> Filesystem::tmpfile(const Caller& caller, Ino parent, mode_t mode) {
+  const Outcome<Ino> ino = new_ino(caller);
+  if (!ino) return fail(ino.error());
+  auto orphan = std::make_unique<Orphan>();
+  orphan->inode = new_inode(*ino, S_IFREG | (mode & 07777));
+  orphan->inode.nlink = 0;
+  {
+    const holt::SharedGate gate(gate_);
+    const auto lock = dir_locks_.shared(parent);
+    const Outcome<Dir> dir = load_directory(caller, parent);
+    if (!dir) return fail(dir.error());
+    inherit(dir->before, caller.who, orphan->inode);
+  }
+  inodes_.fetch_add(1, std::memory_order_relaxed);
+  const Attr attr = attr_of(orphan->inode);
+  nodes_.acquire_orphan(std::move(orphan));
+  return Entry{attr};
+}
+
+}  // namespace holtfs

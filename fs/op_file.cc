@@ -1,0 +1,223 @@
+// read, write, truncate, fallocate, lseek, and making contents durable.
+//
+// A file's bytes are in its host file (data/bulk.h). Whoever changes them holds the file's data lock, and
+// changes the host file first and the record afterwards, except where bytes are cut off: then the record
+// goes first, so that a crash in between leaves bytes that no record speaks of, never the reverse.
+#include <fcntl.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <limits>
+
+#include "fs/log.h"
+#include "fs/ops.h"
+
+namespace holtfs {
+
+namespace {
+
+constexpr std::uint64_t kMaxFileBytes = std::numeric_limits<off_t>::max();
+
+std::unexpected<Errno> host_failure(const char* what, Ino ino) {
+  const int err = errno;
+  if (err == ENOSPC || err == EDQUOT || err == EFBIG || err == EOPNOTSUPP || err == ENXIO) {
+    return fail(err);
+  }
+  log_error("cannot {} the contents of inode {}: {}", what, number_of(ino),
+            std::generic_category().message(err));
+  return fail(EIO);
+}
+
+}  // namespace
+
+Outcome<std::size_t> Filesystem::read(const Caller& caller, Ino ino, std::uint64_t offset,
+                                      std::span<char> out) {
+  const Outcome<HostFileRef> file = bulk_->open(ino);
+  if (!file) return fail(file.error());
+  std::size_t done = 0;
+  // The page cache answers at once; a read that has to wait is the caller's to send elsewhere.
+  const int flags = caller.wait == holt::Wait::kNo ? RWF_NOWAIT : 0;
+  while (*file != nullptr && done < out.size()) {
+    iovec part = {out.data() + done, out.size() - done};
+    const ssize_t got =
+        preadv2((*file)->fd(), &part, 1, static_cast<off_t>(offset + done), flags);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0 && errno == EAGAIN) return fail(kWouldWait);
+    if (got < 0) return host_failure("read", ino);
+    if (got == 0) break;
+    done += static_cast<std::size_t>(got);
+  }
+  if (options_.atime == AtimePolicy::kNever) return done;
+  const holt::SharedGate gate(gate_);
+  Node* const node = nodes_.find(ino);
+  if (node == nullptr) return fail(ESTALE);
+  const auto lock = file_locks_.shared(ino);
+  const Located at = locate(*node);
+  if (const Outcome<Inode> inode = load(caller, *node, at)) touch_atime(caller, at, *inode);
+  return done;
+}
+
+Outcome<std::size_t> Filesystem::write(const Caller& caller, Ino ino, std::uint64_t offset,
+                                       std::string_view bytes, bool drop_setid) {
+  if (offset > kMaxFileBytes - bytes.size()) return fail(EFBIG);
+  if (bytes.empty()) return std::size_t{0};
+  const auto data_lock = data_locks_.exclusive(ino);
+  const Outcome<HostFileRef> file = bulk_->open_or_create(ino);
+  if (!file) return fail(file.error());
+  std::size_t done = 0;
+  while (done < bytes.size()) {
+    const ssize_t put = pwrite((*file)->fd(), bytes.data() + done, bytes.size() - done,
+                               static_cast<off_t>(offset + done));
+    if (put < 0 && errno == EINTR) continue;
+    if (put < 0 && done == 0) return host_failure("write", ino);
+    if (put <= 0) break;  // what was written counts
+    done += static_cast<std::size_t>(put);
+  }
+  const auto extent = (*file)->extent();
+  if (!extent) return fail(extent.error());
+  const Outcome<Inode> inode =
+      change_inode(caller, ino, [&](Inode& after, const Located& at, holt::Batch& batch) {
+        if (!after.is_regular()) return Outcome<void>(fail(EINVAL));
+        after.placement = Placement::kBulk;
+        after.size = std::max(after.size, offset + done);
+        after.blocks = extent->blocks;
+        after.mtime = after.ctime = now();
+        if (drop_setid) after.mode = without_setid(after.mode);
+        stage_capability_loss(batch, at.xattr_prefix, at.orphan, after);
+        return Outcome<void>();
+      });
+  if (!inode) {
+    if (inode.error() != kWouldWait) cut_to_record(caller, ino);
+    return fail(inode.error());
+  }
+  return done;
+}
+
+// After a change of contents whose record could not follow: no bytes beyond what the record says.
+void Filesystem::cut_to_record(const Caller& caller, Ino ino) {
+  const Outcome<Attr> attr = getattr({caller.who, holt::Wait::kYes}, ino);
+  const Outcome<HostFileRef> file = bulk_->open(ino);
+  if (!file || *file == nullptr) return;
+  const auto extent = (*file)->extent();
+  const std::uint64_t size = attr ? attr->size : 0;
+  if (extent && extent->size > size) (void)ftruncate((*file)->fd(), static_cast<off_t>(size));
+}
+
+// Truncates, or extends with zeros; `change` changes the record further in the same batch.
+Outcome<Inode> Filesystem::resize(const Caller& caller, Ino ino, std::uint64_t size,
+                                  const InodeChange& change) {
+  if (size > kMaxFileBytes) return fail(EFBIG);
+  const auto data_lock = data_locks_.exclusive(ino);
+  const Outcome<Attr> attr = getattr(caller, ino);
+  if (!attr) return fail(attr.error());
+  if (S_ISDIR(attr->mode)) return fail(EISDIR);
+  if (!S_ISREG(attr->mode)) return fail(EINVAL);
+
+  HostFileRef file;
+  if (size > 0 || attr->size > 0 || attr->blocks > 0) {
+    const auto opened = size > 0 ? bulk_->open_or_create(ino) : bulk_->open(ino);
+    if (!opened) return fail(opened.error());
+    file = *opened;
+  }
+  std::uint64_t blocks = 0;
+  const auto resize_host = [&]() -> Outcome<void> {
+    if (file == nullptr) return {};
+    if (ftruncate(file->fd(), static_cast<off_t>(size)) != 0) return host_failure("resize", ino);
+    const auto extent = file->extent();
+    if (!extent) return fail(extent.error());
+    blocks = extent->blocks;
+    return {};
+  };
+  const bool shrinks = size < attr->size;
+  if (!shrinks) {
+    if (const auto done = resize_host(); !done) return fail(done.error());
+  }
+  Outcome<Inode> inode =
+      change_inode(caller, ino, [&](Inode& after, const Located& at, holt::Batch& batch) {
+        after.size = size;
+        if (file != nullptr) after.placement = Placement::kBulk;
+        after.blocks = shrinks ? std::min(after.blocks, (size + 511) / 512) : blocks;
+        return change(after, at, batch);
+      });
+  if (!inode || !shrinks) return inode;
+  if (const auto done = resize_host(); !done) return fail(done.error());
+  if (blocks == inode->blocks) return inode;
+  return change_inode(caller, ino, [&](Inode& after, const Located&, holt::Batch&) {
+    after.blocks = blocks;
+    return Outcome<void>();
+  });
+}
+
+Outcome<void> Filesystem::fallocate(const Caller& caller, Ino ino, int mode, std::uint64_t offset,
+                                    std::uint64_t length) {
+  constexpr int kKnown = FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE;
+  if ((mode & ~kKnown) != 0) return fail(EOPNOTSUPP);
+  if (length == 0) return fail(EINVAL);
+  if (offset > kMaxFileBytes || length > kMaxFileBytes - offset) return fail(EFBIG);
+  const auto data_lock = data_locks_.exclusive(ino);
+  const Outcome<Attr> attr = getattr(caller, ino);
+  if (!attr) return fail(attr.error());
+  if (!S_ISREG(attr->mode)) return fail(S_ISDIR(attr->mode) ? EISDIR : ENODEV);
+  const Outcome<HostFileRef> file = bulk_->open_or_create(ino);
+  if (!file) return fail(file.error());
+  if (::fallocate((*file)->fd(), mode, static_cast<off_t>(offset), static_cast<off_t>(length)) !=
+      0) {
+    return host_failure("allocate", ino);
+  }
+  const auto extent = (*file)->extent();
+  if (!extent) return fail(extent.error());
+  const Outcome<Inode> inode =
+      change_inode(caller, ino, [&](Inode& after, const Located& at, holt::Batch& batch) {
+        after.placement = Placement::kBulk;
+        if ((mode & FALLOC_FL_KEEP_SIZE) == 0) after.size = std::max(after.size, offset + length);
+        after.blocks = extent->blocks;
+        after.mtime = after.ctime = now();
+        stage_capability_loss(batch, at.xattr_prefix, at.orphan, after);
+        return Outcome<void>();
+      });
+  if (inode) return {};
+  if (inode.error() != kWouldWait) cut_to_record(caller, ino);
+  return fail(inode.error());
+}
+
+Outcome<std::uint64_t> Filesystem::lseek(const Caller& caller, Ino ino, std::uint64_t offset,
+                                         int whence) {
+  if (whence != SEEK_DATA && whence != SEEK_HOLE) return fail(EINVAL);
+  (void)caller;
+  if (offset > kMaxFileBytes) return fail(ENXIO);
+  const Outcome<HostFileRef> file = bulk_->open(ino);
+  if (!file) return fail(file.error());
+  if (*file == nullptr) return fail(ENXIO);
+  // The offset that this moves is nobody's: contents are read and written at given places.
+  const off_t found = ::lseek((*file)->fd(), static_cast<off_t>(offset), whence);
+  if (found < 0) return host_failure("seek in", ino);
+  return static_cast<std::uint64_t>(found);
+}
+
+bool Filesystem::has_contents_to_sync(Ino ino) {
+  const Outcome<HostFileRef> file = bulk_->open(ino);
+  return !file || *file != nullptr;
+}
+
+Outcome<void> Filesystem::sync_contents(const Caller& caller, Ino ino) {
+  (void)caller;
+  const Outcome<HostFileRef> file = bulk_->open(ino);
+  if (!file) return fail(file.error());
+  if (*file != nullptr && fdatasync((*file)->fd()) != 0) return host_failure("sync", ino);
+  return {};
+}
+
+void Filesystem::sync_async(std::function<void(int)> done) {
+  store_->sync_async(store_->applied(), [done = std::move(done)](holt::Result<void> synced) {
+    done(synced ? 0 : value_of(errno_of(synced.error())));
+  });
+}
+
+Outcome<void> Filesystem::fsync(Ino ino) {
+  if (const auto done = sync_contents({}, ino); !done) return done;
+  if (const auto synced = store_->sync(); !synced) return fail(synced.error());
+  return {};
+}
+
+}  // namespace holtfs

@@ -1,0 +1,166 @@
+// unlink, rmdir, and what becomes of an inode that loses a name.
+#include <dirent.h>
+
+#include "fs/ops.h"
+
+namespace holtfs {
+
+namespace {
+
+const std::string kNoEntries(8, '\0');
+
+}  // namespace
+
+// Reads what must be kept of an inode whose records are about to go.
+Outcome<Orphan> Filesystem::read_orphan(const Caller& caller, Inode inode,
+                                        const std::string& xattr_prefix) {
+  Orphan orphan;
+  orphan.inode = std::move(inode);
+  if ((orphan.inode.flags & kHasXattrs) == 0) return orphan;
+  holt::Cursor cursor = store_->scan({.prefix = xattr_prefix, .wait = caller.wait});
+  while (true) {
+    const holt::Result<bool> more = cursor.next();
+    if (!more) return fail(more.error());
+    if (!*more) return orphan;
+    orphan.xattrs.emplace(cursor.key().substr(xattr_prefix.size()), cursor.value());
+  }
+}
+
+// Takes one name from the non-directory that the dentry `value` at `name` stands for. The dentry itself
+// is the caller's to erase or overwrite. REQUIRES: its file lock; `known`: it has a node.
+Outcome<Filesystem::Removed> Filesystem::stage_removal(const Caller& caller, const Dir& dir,
+                                                       std::string_view name,
+                                                       std::string_view value, bool known,
+                                                       holt::Batch& batch) {
+  const holt::Result<Marker> marker = decode_marker(value);
+  if (!marker) return fail(marker.error());
+  const bool is_link = marker->tag == Tag::kLink;
+  const std::string link_key = is_link ? schema::link_key(marker->ino) : std::string();
+  const std::string xattr_prefix = is_link ? schema::link_xattr_prefix(marker->ino)
+                                           : schema::entry_xattr_prefix(dir.prefix, name);
+  Inode inode;
+  if (is_link) {
+    Outcome<Inode> loaded = load_inode(caller, link_key, marker->ino);
+    if (!loaded) return fail(loaded.error());
+    inode = std::move(*loaded);
+  } else {
+    holt::Result<Inode> decoded = decode_inode(value);
+    if (!decoded) return fail(decoded.error());
+    inode = std::move(*decoded);
+  }
+  const Inode before = inode;
+  --inode.nlink;
+  inode.ctime = now();
+  if (is_link && inode.nlink > 0) {
+    stage_change(batch, link_key, before, inode);
+    return Removed{};
+  }
+  if (is_link) batch.erase(link_key);
+  if ((inode.flags & kHasXattrs) != 0) batch.erase_prefix(xattr_prefix);
+  if (!known) return Removed{.gone = true, .orphan = {.inode = std::move(inode)}};
+  Outcome<Orphan> orphan = read_orphan(caller, std::move(inode), xattr_prefix);
+  if (!orphan) return fail(orphan.error());
+  return Removed{.gone = true, .orphan = std::move(*orphan)};
+}
+
+// After the batch: an inode without names lives on in memory while it has a node.
+void Filesystem::finish_removal(Removed removed, Node* node, holt::Lsn lsn) {
+  if (!removed.gone) return;
+  removed.orphan.inode.nlink = 0;
+  removed.orphan.removed = lsn;
+  auto orphan = std::make_unique<Orphan>(std::move(removed.orphan));
+  if (node != nullptr) {
+    nodes_.make_orphan(*node, std::move(orphan));
+  } else {
+    on_gone(this, std::move(orphan));
+  }
+}
+
+void Filesystem::on_gone(void* self, std::unique_ptr<Orphan> orphan) {
+  auto* const fs = static_cast<Filesystem*>(self);
+  fs->inodes_.fetch_sub(1, std::memory_order_relaxed);
+  if (orphan->inode.placement == Placement::kBulk) {
+    fs->reaper_->add(orphan->inode.ino, orphan->removed);
+  }
+}
+
+Outcome<void> Filesystem::unlink(const Caller& caller, Ino parent, std::string_view name) {
+  if (const int bad = check_name(name)) return fail(bad);
+  const holt::SharedGate gate(gate_);
+  const auto dir_lock = dir_locks_.exclusive(parent);
+  Outcome<Dir> dir = load_directory(caller, parent);
+  if (!dir) return fail(dir.error());
+  const std::string key = schema::entry_key(dir->prefix, name);
+  Outcome<std::string> value = load_value(caller, key);
+  if (!value) return fail(value.error());
+  const holt::Result<Marker> marker = decode_marker(*value);
+  if (!marker) return fail(marker.error());
+  if (marker->tag == Tag::kDirectory) return fail(EISDIR);
+
+  const auto file_lock = file_locks_.exclusive(marker->ino);
+  const NodePin node = nodes_.pin(marker->ino);
+  if (node && marker->tag == Tag::kInode) {
+    value = load_value(caller, key);  // it may have changed before the lock was ours
+    if (!value) return fail(value.error());
+  }
+  holt::Batch& batch = scratch_batch();
+  Outcome<Removed> removed =
+      stage_removal(caller, *dir, name, *value, static_cast<bool>(node), batch);
+  if (!removed) return fail(removed.error());
+  batch.erase(key);
+  dir->count_entries(-1, 0);
+  dir->stage(batch);
+  const Outcome<holt::Lsn> lsn = apply(caller, batch);
+  if (!lsn) return fail(lsn.error());
+  finish_removal(std::move(*removed), node.get(), *lsn);
+  return {};
+}
+
+Outcome<void> Filesystem::rmdir(const Caller& caller, Ino parent, std::string_view name) {
+  if (const int bad = check_name(name)) return fail(bad);
+  const holt::SharedGate gate(gate_);
+  const Outcome<Node*> parent_node = directory_node(parent);
+  if (!parent_node) return fail(parent_node.error());
+  while (true) {
+    // Which directory it is has to be known before both locks can be taken in order.
+    Outcome<Ino> child = [&]() -> Outcome<Ino> {
+      const auto lock = dir_locks_.shared(parent);
+      if ((*parent_node)->place == Place::kOrphan) return fail(ENOENT);
+      const auto value =
+          load_value(caller, schema::entry_key(schema::prefix_of(**parent_node), name));
+      if (!value) return fail(value.error());
+      const holt::Result<Marker> marker = decode_marker(*value);
+      if (!marker) return fail(marker.error());
+      if (marker->tag != Tag::kDirectory) return fail(ENOTDIR);
+      return marker->ino;
+    }();
+    if (!child) return fail(child.error());
+
+    const InodeLocks::Pair locks(dir_locks_, parent, *child);
+    Outcome<Dir> dir = load_directory(caller, parent);
+    if (!dir) return fail(dir.error());
+    const auto value = load_value(caller, schema::entry_key(dir->prefix, name));
+    if (!value) return fail(value.error());
+    if (*value != encode(Marker{Tag::kDirectory, DT_DIR, *child})) continue;
+    const std::string prefix = schema::child_prefix(dir->prefix, name);
+    const std::string child_key = schema::inode_key(prefix);
+    Outcome<Inode> inode = load_inode(caller, child_key, *child);
+    if (!inode) return fail(inode.error() == kWouldWait ? kWouldWait : Errno{EIO});
+    if (inode->entries != 0) return fail(ENOTEMPTY);
+
+    holt::Batch& batch = scratch_batch();
+    batch.require_bytes(child_key, kEntriesOffset, kNoEntries);  // F3 says so already
+    batch.erase_prefix(prefix);
+    batch.erase(schema::entry_key(dir->prefix, name));
+    dir->count_entries(-1, -1);
+    dir->stage(batch);
+    const Outcome<holt::Lsn> lsn = apply(caller, batch);
+    if (!lsn) return fail(lsn.error());
+    const NodePin node = nodes_.pin(*child);
+    inode->ctime = now();
+    finish_removal({.gone = true, .orphan = {.inode = std::move(*inode)}}, node.get(), *lsn);
+    return {};
+  }
+}
+
+}  // namespace holtfs

@@ -1,0 +1,251 @@
+// rename: of a file, of a directory, and exchanges.
+//
+// A file's rename touches two dentries and two directories, under their locks. A directory's changes the
+// paths of everything below, so it has the namespace to itself for the few microseconds of its batch:
+// that detaches one subtree and grafts it elsewhere, whatever the number of files in it.
+#include <cstdio>
+#include <optional>
+
+#include "fs/ops.h"
+
+namespace holtfs {
+
+namespace {
+
+// What a dentry says; nothing where there is none.
+Outcome<std::optional<Marker>> find_marker(const holt::Store& store, holt::Wait wait,
+                                           const std::string& prefix, std::string_view name) {
+  std::string value;
+  const auto got = store.get(schema::entry_key(prefix, name), value, wait);
+  if (!got && got.error().code() == holt::Code::kNotFound) return std::nullopt;
+  if (!got) return fail(got.error());
+  const holt::Result<Marker> marker = decode_marker(value);
+  if (!marker) return fail(marker.error());
+  return *marker;
+}
+
+// Whether `node` is, or lies below, directory `ino`.
+bool is_within(const Node* node, Ino ino) {
+  while (node != nullptr && node->ino != ino) node = node->parent;
+  return node != nullptr;
+}
+
+}  // namespace
+
+Outcome<void> Filesystem::rename(const Caller& caller, Ino parent, std::string_view name,
+                                 Ino new_parent, std::string_view new_name, unsigned flags) {
+  if (const int bad = check_name(name)) return fail(bad);
+  if (const int bad = check_name(new_name)) return fail(bad);
+  const Renaming what{parent, name, new_parent, new_name, flags};
+  if (flags == RENAME_EXCHANGE) return exchange(caller, what);
+  if ((flags & ~static_cast<unsigned>(RENAME_NOREPLACE)) != 0) return fail(EINVAL);
+  while (true) {
+    // Each declines when the name turns out to be of the other kind, which may change in between.
+    Outcome<bool> done = rename_file(caller, what);
+    if (done && !*done) done = rename_directory(caller, what);
+    if (!done) return fail(done.error());
+    if (*done) return {};
+  }
+}
+
+// REQUIRES: their locks, or the gate exclusively.
+Outcome<Filesystem::DirPair> Filesystem::load_directories(const Caller& caller,
+                                                          const Renaming& what) {
+  DirPair dirs;
+  dirs.same = what.parent == what.new_parent;
+  Outcome<Dir> from = load_directory(caller, what.parent);
+  if (!from) return fail(from.error());
+  dirs.from = std::move(*from);
+  if (dirs.same) return dirs;
+  Outcome<Dir> other = load_directory(caller, what.new_parent);
+  if (!other) return fail(other.error());
+  dirs.other = std::move(*other);
+  return dirs;
+}
+
+// Reads the dentry `name`, changes the ctime of what it stands for, and says what its new dentry is to hold
+// and what lies below the old one.
+Outcome<Filesystem::Moving> Filesystem::stage_departure(const Caller& caller, const Dir& dir,
+                                                        std::string_view name,
+                                                        holt::Batch& batch) {
+  Moving out;
+  out.key = schema::entry_key(dir.prefix, name);
+  Outcome<std::string> value = load_value(caller, out.key);
+  if (!value) return fail(value.error());
+  const holt::Result<Marker> marker = decode_marker(*value);
+  if (!marker) return fail(marker.error());
+  out.marker = *marker;
+  if (marker->tag == Tag::kInode) {
+    holt::Result<Inode> inode = decode_inode(*value);
+    if (!inode) return fail(inode.error());
+    inode->ctime = now();
+    out.value = encode(*inode);
+    out.has_below = (inode->flags & kHasXattrs) != 0;
+    out.below = schema::entry_xattr_prefix(dir.prefix, name);
+    return out;
+  }
+  out.has_below = marker->tag == Tag::kDirectory;
+  if (out.has_below) out.below = schema::child_prefix(dir.prefix, name);
+  const std::string key =
+      out.has_below ? schema::inode_key(out.below) : schema::link_key(marker->ino);
+  const Outcome<Inode> before = load_inode(caller, key, marker->ino);
+  if (!before) return fail(before.error());
+  Inode after = *before;
+  after.ctime = now();
+  stage_change(batch, key, *before, after);
+  out.value = std::move(*value);
+  return out;
+}
+
+// Where what lies below the old dentry goes.
+std::string Filesystem::below(const Moving& moving, const Dir& dir, std::string_view name) {
+  return moving.marker.tag == Tag::kDirectory ? schema::child_prefix(dir.prefix, name)
+                                              : schema::entry_xattr_prefix(dir.prefix, name);
+}
+
+// The node of what was moved, if there is one, follows. A file with several links is at no dentry.
+void Filesystem::finish_arrival(const Moving& moved, Node* node, Dir& dir, std::string_view name) {
+  if (node == nullptr || moved.marker.tag == Tag::kLink) return;
+  nodes_.move(*node, node->place, dir.node, name);
+}
+
+// True when done; false when the name is a directory's.
+Outcome<bool> Filesystem::rename_file(const Caller& caller, const Renaming& what) {
+  const holt::SharedGate gate(gate_);
+  const InodeLocks::Pair dir_locks(dir_locks_, what.parent, what.new_parent);
+  Outcome<DirPair> dirs = load_directories(caller, what);
+  if (!dirs) return fail(dirs.error());
+  Dir &from = dirs->from, &to = dirs->to();
+
+  const auto source = find_marker(*store_, caller.wait, from.prefix, what.name);
+  if (!source) return fail(source.error());
+  if (!*source) return fail(ENOENT);
+  if ((*source)->tag == Tag::kDirectory) return false;
+  const auto target = find_marker(*store_, caller.wait, to.prefix, what.new_name);
+  if (!target) return fail(target.error());
+  const bool replaces = target->has_value();
+  if (replaces && what.flags == RENAME_NOREPLACE) return fail(EEXIST);
+  if (replaces && (*target)->tag == Tag::kDirectory) return fail(EISDIR);
+  const Ino ino = (*source)->ino, old_ino = replaces ? (*target)->ino : ino;
+  // Two names of one file: nothing to do, says rename(2).
+  if (replaces && old_ino == ino) return true;
+
+  const InodeLocks::Pair file_locks(file_locks_, ino, old_ino);
+  const NodePin node = nodes_.pin(ino);
+  const NodePin old_node = replaces ? nodes_.pin(old_ino) : NodePin();
+  holt::Batch& batch = scratch_batch();
+  Removed removed;
+  if (replaces) {
+    const auto value = load_value(caller, schema::entry_key(to.prefix, what.new_name));
+    if (!value) return fail(value.error());
+    auto staged = stage_removal(caller, to, what.new_name, *value, static_cast<bool>(old_node),
+                                batch);
+    if (!staged) return fail(staged.error());
+    removed = std::move(*staged);
+  }
+  const Outcome<Moving> moving = stage_departure(caller, from, what.name, batch);
+  if (!moving) return fail(moving.error());
+  if (moving->has_below) batch.move(moving->below, below(*moving, to, what.new_name));
+  batch.erase(moving->key);
+  batch.put(schema::entry_key(to.prefix, what.new_name), moving->value);
+  from.count_entries(-1, 0);
+  to.count_entries(replaces ? 0 : +1, 0);
+  dirs->stage(batch);
+  const Outcome<holt::Lsn> lsn = apply(caller, batch);
+  if (!lsn) return fail(lsn.error());
+
+  finish_removal(std::move(removed), old_node.get(), *lsn);
+  finish_arrival(*moving, node.get(), to, what.new_name);
+  return true;
+}
+
+// True when done; false when the name is not a directory's.
+Outcome<bool> Filesystem::rename_directory(const Caller& caller, const Renaming& what) {
+  const holt::ExclusiveGate gate(gate_);
+  Outcome<DirPair> dirs = load_directories(caller, what);
+  if (!dirs) return fail(dirs.error());
+  Dir &from = dirs->from, &to = dirs->to();
+
+  const auto source = find_marker(*store_, caller.wait, from.prefix, what.name);
+  if (!source) return fail(source.error());
+  if (!*source) return fail(ENOENT);
+  if ((*source)->tag != Tag::kDirectory) return false;
+  const Ino ino = (*source)->ino;
+  if (is_within(to.node, ino)) return fail(EINVAL);
+  const auto target = find_marker(*store_, caller.wait, to.prefix, what.new_name);
+  if (!target) return fail(target.error());
+  const bool replaces = target->has_value();
+  if (replaces && what.flags == RENAME_NOREPLACE) return fail(EEXIST);
+  if (replaces && (*target)->tag != Tag::kDirectory) return fail(ENOTDIR);
+  if (replaces && (*target)->ino == ino) return true;
+
+  const std::string new_prefix = schema::child_prefix(to.prefix, what.new_name);
+  if (new_prefix.size() > schema::kMaxPrefixBytes) return fail(ENAMETOOLONG);
+  holt::Batch& batch = scratch_batch();
+  Removed removed;
+  if (replaces) {
+    auto old = load_inode(caller, schema::inode_key(new_prefix), (*target)->ino);
+    if (!old) return fail(old.error());
+    if (old->entries != 0) return fail(ENOTEMPTY);
+    removed = {.gone = true, .orphan = {.inode = std::move(*old)}};
+    batch.erase_prefix(new_prefix);
+  }
+  const Outcome<Moving> moving = stage_departure(caller, from, what.name, batch);
+  if (!moving) return fail(moving.error());
+  batch.move(moving->below, new_prefix);
+  batch.erase(moving->key);
+  batch.put(schema::entry_key(to.prefix, what.new_name), moving->value);
+  from.count_entries(-1, -1);
+  to.count_entries(replaces ? 0 : +1, replaces ? 0 : +1);
+  dirs->stage(batch);
+  const Outcome<holt::Lsn> lsn = apply(caller, batch);
+  if (!lsn) return fail(lsn.error());
+
+  const NodePin old_node = replaces ? nodes_.pin((*target)->ino) : NodePin();
+  finish_removal(std::move(removed), old_node.get(), *lsn);
+  finish_arrival(*moving, nodes_.pin(ino).get(), to, what.new_name);
+  return true;
+}
+
+// RENAME_EXCHANGE: two names change places, whatever they stand for. Rare, so it always has the namespace
+// to itself.
+Outcome<void> Filesystem::exchange(const Caller& caller, const Renaming& what) {
+  const holt::ExclusiveGate gate(gate_);
+  Outcome<DirPair> dirs = load_directories(caller, what);
+  if (!dirs) return fail(dirs.error());
+  Dir &from = dirs->from, &to = dirs->to();
+  holt::Batch& batch = scratch_batch();
+  const Outcome<Moving> a = stage_departure(caller, from, what.name, batch);
+  if (!a) return fail(a.error());
+  const Outcome<Moving> b = stage_departure(caller, to, what.new_name, batch);
+  if (!b) return fail(b.error());
+  if (a->marker.ino == b->marker.ino) return {};
+  const bool a_is_dir = a->marker.tag == Tag::kDirectory;
+  const bool b_is_dir = b->marker.tag == Tag::kDirectory;
+  if (a_is_dir && is_within(to.node, a->marker.ino)) return fail(EINVAL);
+  if (b_is_dir && is_within(from.node, b->marker.ino)) return fail(EINVAL);
+
+  // Where both have the like below, one goes aside first: a prefix can only move to a free one.
+  const std::string a_below = below(*a, to, what.new_name);
+  const std::string b_below = below(*b, from, what.name);
+  if (std::max(a_below.size(), b_below.size()) > schema::kMaxPrefixBytes + schema::kMaxNameBytes) {
+    return fail(ENAMETOOLONG);
+  }
+  const bool crosses = a->has_below && b->has_below && a_is_dir == b_is_dir;
+  const std::string aside = schema::exchange_prefix();
+  if (a->has_below) batch.move(a->below, crosses ? aside : a_below);
+  if (b->has_below) batch.move(b->below, b_below);
+  if (crosses) batch.move(aside, a_below);
+  batch.put(a->key, b->value);
+  batch.put(b->key, a->value);
+  from.count_entries(0, b_is_dir - a_is_dir);
+  to.count_entries(0, a_is_dir - b_is_dir);
+  dirs->stage(batch);
+  if (const auto lsn = apply(caller, batch); !lsn) return fail(lsn.error());
+
+  finish_arrival(*a, nodes_.pin(a->marker.ino).get(), to, what.new_name);
+  finish_arrival(*b, nodes_.pin(b->marker.ino).get(), from, what.name);
+  return {};
+}
+
+}  // namespace holtfs

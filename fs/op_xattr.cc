@@ -1,0 +1,134 @@
+// setxattr, getxattr, listxattr, removexattr.
+//
+// Each xattr is a key under its inode's xattr prefix; those of a file without names are in memory. R3: the
+// record says whether there are any, so that removing a file with none touches one place.
+#include <sys/xattr.h>
+
+#include "fs/ops.h"
+
+namespace holtfs {
+
+namespace {
+
+constexpr std::size_t kMaxAttrName = XATTR_NAME_MAX;
+constexpr std::size_t kMaxAttrValue = XATTR_SIZE_MAX;
+
+// 0, or the errno for a name that cannot be an xattr's. POSIX ACLs would have to be enforced.
+int check_attr(std::string_view name) {
+  if (name.empty() || name.size() > kMaxAttrName) return ERANGE;
+  if (name.find('\0') != name.npos) return EINVAL;
+  const bool known = name.starts_with("user.") || name.starts_with("trusted.") ||
+                     name.starts_with("security.");
+  return known ? 0 : EOPNOTSUPP;
+}
+
+void set_flag(Inode& inode, std::uint8_t flag, bool on) {
+  inode.flags = static_cast<std::uint8_t>(on ? inode.flags | flag : inode.flags & ~flag);
+}
+
+}  // namespace
+
+Outcome<void> Filesystem::setxattr(const Caller& caller, Ino ino, std::string_view name,
+                                   std::string_view value, int flags) {
+  if (const int bad = check_attr(name)) return fail(bad);
+  if (value.size() > kMaxAttrValue) return fail(E2BIG);
+  const auto set = [&](Inode& after, const Located& at, holt::Batch& batch) -> Outcome<void> {
+    set_flag(after, kHasXattrs, true);
+    if (name == kCapabilityXattr) set_flag(after, kHasCapability, true);
+    after.ctime = now();
+    if (at.orphan != nullptr) {
+      const bool exists = at.orphan->xattrs.contains(name);
+      if (exists && flags == XATTR_CREATE) return fail(EEXIST);
+      if (!exists && flags == XATTR_REPLACE) return fail(ENODATA);
+      at.orphan->xattrs.insert_or_assign(std::string(name), std::string(value));
+      return {};
+    }
+    const std::string key = at.xattr_prefix + std::string(name);
+    if (flags == XATTR_CREATE) {
+      batch.insert(key, value);
+    } else if (flags == XATTR_REPLACE) {
+      batch.replace(key, value);
+    } else {
+      batch.put(key, value);
+    }
+    return {};
+  };
+  const Outcome<Inode> done = change_inode(caller, ino, set);
+  if (done) return {};
+  return fail(flags == XATTR_REPLACE && done.error() == Errno{ENOENT} ? Errno{ENODATA}
+                                                                      : done.error());
+}
+
+Outcome<std::string> Filesystem::getxattr(const Caller& caller, Ino ino, std::string_view name) {
+  if (const int bad = check_attr(name)) return fail(bad == ERANGE ? ENODATA : bad);
+  const holt::SharedGate gate(gate_);
+  Node* const node = nodes_.find(ino);
+  if (node == nullptr) return fail(ESTALE);
+  const auto lock = node->directory ? dir_locks_.shared(ino) : file_locks_.shared(ino);
+  const Located at = locate(*node);
+  if (at.orphan != nullptr) {
+    const auto found = at.orphan->xattrs.find(name);
+    if (found == at.orphan->xattrs.end()) return fail(ENODATA);
+    return found->second;
+  }
+  Outcome<std::string> value = load_value(caller, at.xattr_prefix + std::string(name));
+  if (!value && value.error() == Errno{ENOENT}) return fail(ENODATA);
+  return value;
+}
+
+Outcome<std::string> Filesystem::listxattr(const Caller& caller, Ino ino) {
+  const holt::SharedGate gate(gate_);
+  Node* const node = nodes_.find(ino);
+  if (node == nullptr) return fail(ESTALE);
+  const auto lock = node->directory ? dir_locks_.shared(ino) : file_locks_.shared(ino);
+  const Located at = locate(*node);
+  std::string names;
+  if (at.orphan != nullptr) {
+    for (const auto& [name, value] : at.orphan->xattrs) names.append(name).push_back('\0');
+    return names;
+  }
+  const Outcome<Inode> inode = load(caller, *node, at);
+  if (!inode) return fail(inode.error());
+  if ((inode->flags & kHasXattrs) == 0) return names;
+  holt::Cursor cursor =
+      store_->scan({.prefix = at.xattr_prefix, .values = false, .wait = caller.wait});
+  while (true) {
+    const holt::Result<bool> more = cursor.next();
+    if (!more) return fail(more.error());
+    if (!*more) return names;
+    names.append(cursor.key().substr(at.xattr_prefix.size())).push_back('\0');
+  }
+}
+
+Outcome<void> Filesystem::removexattr(const Caller& caller, Ino ino, std::string_view name) {
+  if (const int bad = check_attr(name)) return fail(bad == ERANGE ? ENODATA : bad);
+  const auto remove = [&](Inode& after, const Located& at, holt::Batch& batch) -> Outcome<void> {
+    if (name == kCapabilityXattr) set_flag(after, kHasCapability, false);
+    after.ctime = now();
+    if (at.orphan != nullptr) {
+      const auto found = at.orphan->xattrs.find(name);
+      if (found == at.orphan->xattrs.end()) return fail(ENODATA);
+      at.orphan->xattrs.erase(found);
+      set_flag(after, kHasXattrs, !at.orphan->xattrs.empty());
+      return {};
+    }
+    bool others = false, found = false;
+    holt::Cursor cursor =
+        store_->scan({.prefix = at.xattr_prefix, .values = false, .wait = caller.wait});
+    while (!(others && found)) {
+      const holt::Result<bool> more = cursor.next();
+      if (!more) return fail(more.error());
+      if (!*more) break;
+      (cursor.key().substr(at.xattr_prefix.size()) == name ? found : others) = true;
+    }
+    if (!found) return fail(ENODATA);
+    set_flag(after, kHasXattrs, others);
+    batch.erase(at.xattr_prefix + std::string(name));
+    return {};
+  };
+  const Outcome<Inode> done = change_inode(caller, ino, remove);
+  if (!done) return fail(done.error());
+  return {};
+}
+
+}  // namespace holtfs

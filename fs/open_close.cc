@@ -1,0 +1,127 @@
+// Opening, making and closing a filesystem; inode numbers.
+#include <sys/stat.h>
+
+#include <fmt/format.h>
+
+#include <cstring>
+
+#include "fs/ops.h"
+
+namespace holtfs {
+
+namespace {
+
+// Numbers given out from memory between two changes of the state record. What is left of them when the
+// daemon dies is never used.
+constexpr std::uint64_t kInoChunk = 4096;
+constexpr std::chrono::milliseconds kReapInterval{5000};
+
+}  // namespace
+
+Filesystem::Filesystem(std::string path, const FilesystemOptions& options)
+    : path_(std::move(path)), options_(options), nodes_(&Filesystem::on_gone, this) {}
+
+holt::Result<std::unique_ptr<Filesystem>> Filesystem::open(const std::string& path,
+                                                           const FilesystemOptions& options) {
+  auto fs = std::unique_ptr<Filesystem>(new Filesystem(path, options));
+  auto store = holt::Store::open(path, options.store);
+  if (!store) return holt::pass(store);
+  fs->store_ = std::move(*store);
+  fs->bulk_ = std::make_unique<BulkFiles>(path + "/data", options.max_open_host_files);
+  if (auto started = fs->start(); !started) return holt::pass(started);
+  return fs;
+}
+
+Filesystem::~Filesystem() { (void)close(); }
+
+holt::Result<void> Filesystem::close() {
+  if (closed_ || !store_) return {};
+  closed_ = true;
+  nodes_.clear();
+  reaper_.reset();
+  holt::Result<void> written;
+  if (started_ && !options_.store.read_only) written = write_state(true);
+  holt::Result<void> closed = store_->close();
+  return written ? std::move(closed) : std::move(written);
+}
+
+holt::Result<void> Filesystem::start() {
+  std::string value;
+  auto got = store_->get(schema::state_key(), value);
+  if (!got && got.error().code() != holt::Code::kNotFound) return got;
+  bool clean = true;
+  if (!got) {
+    if (options_.store.read_only) {
+      return holt::fail(holt::Code::kInvalid, path_ + " holds no filesystem");
+    }
+    if (auto made = make_root(); !made) return made;
+  } else {
+    DiskState state;
+    if (value.size() != sizeof state) {
+      return holt::fail(holt::Code::kCorrupt, "the filesystem's state record has a wrong size");
+    }
+    std::memcpy(&state, value.data(), sizeof state);
+    if (state.version != kFsVersion) {
+      return holt::fail(holt::Code::kInvalid,
+                        fmt::format("{} holds a filesystem of version {}; this program knows {}",
+                                    path_, state.version.get(), kFsVersion));
+    }
+    next_ino_ = reserved_ino_ = state.next_ino;
+    inodes_ = static_cast<std::int64_t>(state.inodes.get());
+    clean = state.clean != 0;
+  }
+  if (options_.store.read_only) return {};
+  if (!clean) {
+    if (auto recovered = recover(); !recovered) return recovered;
+  }
+  if (auto written = write_state(false); !written) return written;
+  reaper_ = std::make_unique<Reaper>(
+      *bulk_, [this](holt::Lsn lsn) { return store_->sync(lsn).has_value(); }, kReapInterval);
+  started_ = true;
+  return {};
+}
+
+holt::Result<void> Filesystem::make_root() {
+  Inode root;
+  root.ino = kRootIno;
+  root.mode = S_IFDIR | 0755;
+  root.uid = options_.root.uid;
+  root.gid = options_.root.gid;
+  root.nlink = 2;
+  root.atime = root.mtime = root.ctime = root.btime = now();
+  next_ino_ = reserved_ino_ = number_of(kRootIno) + 1;
+  inodes_ = 1;
+  auto put = store_->put(schema::inode_key({}), encode(root));
+  if (!put) return holt::pass(put);
+  return {};
+}
+
+holt::Result<void> Filesystem::write_state(bool clean) {
+  DiskState state = {};
+  state.version = kFsVersion;
+  state.clean = clean ? 1 : 0;
+  state.next_ino = clean ? next_ino_.load() : reserved_ino_.load();
+  state.inodes = static_cast<std::uint64_t>(inodes_.load());
+  const std::string_view bytes(reinterpret_cast<const char*>(&state), sizeof state);
+  auto put = store_->put(schema::state_key(), bytes);
+  if (!put) return holt::pass(put);
+  return {};
+}
+
+Outcome<Ino> Filesystem::new_ino(const Caller& caller) {
+  const std::uint64_t number = next_ino_.fetch_add(1);
+  if (number < reserved_ino_.load()) return Ino{number};
+  const holt::MutexLock lock(state_mutex_);
+  if (number < reserved_ino_.load()) return Ino{number};
+  DiskState state = {};
+  state.version = kFsVersion;
+  state.next_ino = number + kInoChunk;
+  state.inodes = static_cast<std::uint64_t>(inodes_.load());
+  holt::Batch& batch = scratch_batch();
+  batch.put(schema::state_key(), {reinterpret_cast<const char*>(&state), sizeof state});
+  if (const auto lsn = apply(caller, batch); !lsn) return fail(lsn.error());
+  reserved_ino_ = state.next_ino.get();
+  return Ino{number};
+}
+
+}  // namespace holtfs

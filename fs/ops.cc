@@ -1,0 +1,163 @@
+#include "fs/ops.h"
+
+#include <algorithm>
+
+#include "fs/log.h"
+
+namespace holtfs {
+
+holt::Batch& scratch_batch() {
+  thread_local holt::Batch batch;
+  batch.clear();
+  return batch;
+}
+
+int check_name(std::string_view name) {
+  if (name.size() > schema::kMaxNameBytes) return ENAMETOOLONG;
+  if (name.empty() || name == "." || name == "..") return EINVAL;
+  return name.find('/') != name.npos || name.find('\0') != name.npos ? EINVAL : 0;
+}
+
+void stage_change(holt::Batch& batch, std::string_view key, const Inode& before,
+                  const Inode& after) {
+  const std::string was = encode(before), is = encode(after);
+  if (was.size() != is.size()) {
+    batch.replace(key, is);
+    return;
+  }
+  const auto first = std::mismatch(was.begin(), was.end(), is.begin()).first - was.begin();
+  if (first == static_cast<std::ptrdiff_t>(was.size())) return;
+  const auto same_end = std::mismatch(was.rbegin(), was.rend(), is.rbegin()).first - was.rbegin();
+  batch.patch(key, static_cast<std::uint32_t>(first),
+              std::string_view(is).substr(first, is.size() - same_end - first));
+}
+
+void stage_capability_loss(holt::Batch& batch, std::string_view xattr_prefix, Orphan* orphan,
+                           Inode& after) {
+  if ((after.flags & kHasCapability) == 0) return;
+  after.flags &= static_cast<std::uint8_t>(~kHasCapability);
+  if (orphan != nullptr) {
+    orphan->xattrs.erase(std::string(kCapabilityXattr));
+  } else {
+    batch.erase_if_present(std::string(xattr_prefix).append(kCapabilityXattr));
+  }
+}
+
+void Filesystem::Dir::stage(holt::Batch& batch) const {
+  stage_change(batch, schema::inode_key(prefix), before, after);
+}
+
+Outcome<Node*> Filesystem::directory_node(Ino ino) {
+  Node* const node = nodes_.find(ino);
+  if (node == nullptr) return fail(ESTALE);
+  if (!node->directory) return fail(ENOTDIR);
+  return node;
+}
+
+Outcome<Filesystem::Dir> Filesystem::load_directory(const Caller& caller, Ino ino) {
+  const Outcome<Node*> node = directory_node(ino);
+  if (!node) return fail(node.error());
+  if ((*node)->place == Place::kOrphan) return fail(ENOENT);
+  Dir dir;
+  dir.node = *node;
+  dir.prefix = schema::prefix_of(**node);
+  Outcome<Inode> inode = load_inode(caller, schema::inode_key(dir.prefix), ino);
+  if (!inode) return fail(inode.error());
+  dir.before = *inode;
+  dir.after = std::move(*inode);
+  return dir;
+}
+
+Outcome<std::string> Filesystem::load_value(const Caller& caller, std::string_view key) {
+  std::string value;
+  if (const auto got = store_->get(key, value, caller.wait); !got) return fail(got.error());
+  return value;
+}
+
+Outcome<Inode> Filesystem::load_inode(const Caller& caller, std::string_view key, Ino ino) {
+  const Outcome<std::string> value = load_value(caller, key);
+  if (!value) return fail(value.error());
+  holt::Result<Inode> inode = decode_inode(*value);
+  if (!inode) return fail(inode.error());
+  // Somebody else's record under this name: the caller's number is of a file that is gone.
+  if (inode->ino != ino) return fail(ESTALE);
+  return std::move(*inode);
+}
+
+Filesystem::Located Filesystem::locate(const Node& node) {
+  Located at;
+  switch (node.place) {
+    case Place::kOrphan:
+      at.orphan = node.orphan();
+      break;
+    case Place::kLink:
+      at.key = schema::link_key(node.ino);
+      at.xattr_prefix = schema::link_xattr_prefix(node.ino);
+      break;
+    case Place::kEntry: {
+      const std::string dir = schema::prefix_of(*node.parent);
+      at.key = schema::entry_key(dir, node.name);
+      at.xattr_prefix = schema::entry_xattr_prefix(dir, node.name);
+      break;
+    }
+    case Place::kDirectory: {
+      const std::string dir = schema::prefix_of(node);
+      at.key = schema::inode_key(dir);
+      at.xattr_prefix = schema::directory_xattr_prefix(dir);
+      break;
+    }
+  }
+  return at;
+}
+
+Outcome<Inode> Filesystem::load(const Caller& caller, const Node& node, const Located& at) {
+  if (at.orphan != nullptr) return at.orphan->inode;
+  return load_inode(caller, at.key, node.ino);
+}
+
+Outcome<holt::Lsn> Filesystem::apply(const Caller& caller, const holt::Batch& batch) {
+  holt::Result<holt::Lsn> lsn = store_->apply(batch, caller.wait);
+  if (!lsn) return fail(lsn.error());
+  return *lsn;
+}
+
+Outcome<void> Filesystem::save(const Caller& caller, const Located& at, const Inode& before,
+                               const Inode& after, holt::Batch& batch) {
+  if (at.orphan != nullptr) {
+    at.orphan->inode = after;
+    return {};
+  }
+  stage_change(batch, at.key, before, after);
+  if (batch.empty()) return {};
+  if (const auto lsn = apply(caller, batch); !lsn) return fail(lsn.error());
+  return {};
+}
+
+Outcome<Entry> Filesystem::entry_of(const Caller& caller, Node& dir, std::string_view prefix,
+                                    std::string_view name, std::string_view value) {
+  const holt::Result<Marker> marker = decode_marker(value);
+  if (!marker) return fail(marker.error());
+  if (marker->tag == Tag::kInode) {
+    const holt::Result<Inode> inode = decode_inode(value);
+    if (!inode) return fail(inode.error());
+    nodes_.acquire(inode->ino, Place::kEntry, &dir, name);
+    return Entry{attr_of(*inode)};
+  }
+  const bool is_link = marker->tag == Tag::kLink;
+  const std::string key = is_link ? schema::link_key(marker->ino)
+                                  : schema::inode_key(schema::child_prefix(prefix, name));
+  const Outcome<Inode> inode = load_inode(caller, key, marker->ino);
+  if (!inode) {
+    if (inode.error() == kWouldWait) return fail(kWouldWait);
+    log_error("dentry {} of inode {} leads nowhere", name, number_of(marker->ino));
+    return fail(EIO);
+  }
+  if (is_link) {
+    nodes_.acquire(inode->ino, Place::kLink, nullptr, {});
+  } else {
+    nodes_.acquire(inode->ino, Place::kDirectory, &dir, name);
+  }
+  return Entry{attr_of(*inode)};
+}
+
+}  // namespace holtfs

@@ -1,0 +1,113 @@
+// What the operations of the filesystem have in common; private to fs/op_*.cc.
+//
+// An operation reads the records it needs under their locks (F3), builds one batch, applies it, and then
+// follows in the node table. stage_*() add to the batch.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "engine/holt.h"
+#include "fs/errno_table.h"
+#include "fs/filesystem.h"
+#include "fs/schema.h"
+
+namespace holtfs {
+
+// A directory whose lock is held (or the gate, exclusively): where it is, what its record says, and what
+// it shall say after the batch.
+struct Filesystem::Dir {
+  Node* node = nullptr;
+  std::string prefix;
+  Inode before, after;
+
+  // One entry more or less; its times change with it.
+  void count_entries(int entries, int subdirectories) {
+    after.entries += static_cast<std::uint64_t>(entries);
+    after.nlink += static_cast<std::uint64_t>(subdirectories);
+    after.mtime = after.ctime = holtfs::after(before.mtime);
+  }
+  void stage(holt::Batch& batch) const;
+};
+
+// Where the record and the xattrs of an inode are.
+struct Filesystem::Located {
+  std::string key;
+  std::string xattr_prefix;
+  Orphan* orphan = nullptr;  // set: in here, and the keys are empty
+};
+
+// An inode that lost a name. `orphan` is complete if that was the last one.
+struct Filesystem::Removed {
+  bool gone = false;
+  Orphan orphan;
+};
+
+struct Filesystem::Renaming {
+  Ino parent;
+  std::string_view name;
+  Ino new_parent;
+  std::string_view new_name;
+  unsigned flags;
+};
+
+// The two directories of a rename, which may be one.
+struct Filesystem::DirPair {
+  Dir from, other;
+  bool same = false;
+
+  Dir& to() { return same ? from : other; }
+  void stage(holt::Batch& batch) const {
+    from.stage(batch);
+    if (!same) other.stage(batch);
+  }
+};
+
+// A dentry that is about to be under another name.
+struct Filesystem::Moving {
+  std::string key;    // of the old dentry
+  std::string value;  // for the new one
+  Marker marker;
+  std::string below;       // prefix of what moves with it: a subtree, or xattrs
+  bool has_below = false;
+};
+
+// Empty, and kept by the thread for its next batch. Operations do not nest.
+holt::Batch& scratch_batch();
+
+// 0, or the errno for a name that cannot be a dentry's.
+int check_name(std::string_view name);
+
+// Changes the record at `key` from `before` to `after`, by a patch of the bytes that differ.
+void stage_change(holt::Batch& batch, std::string_view key, const Inode& before,
+                  const Inode& after);
+
+// Takes away what a change of contents or owner takes away: capabilities.
+void stage_capability_loss(holt::Batch& batch, std::string_view xattr_prefix, Orphan* orphan,
+                           Inode& after);
+
+inline constexpr std::string_view kCapabilityXattr = "security.capability";
+
+template <class Change>
+Outcome<Inode> Filesystem::change_inode(const Caller& caller, Ino ino, Change change) {
+  const holt::SharedGate gate(gate_);
+  Node* const node = nodes_.find(ino);
+  if (node == nullptr) return fail(ESTALE);
+  const auto lock =
+      node->directory ? dir_locks_.exclusive(ino) : file_locks_.exclusive(ino);
+  const Located at = locate(*node);
+  const Outcome<Inode> before = load(caller, *node, at);
+  if (!before) return fail(before.error());
+  Inode after = *before;
+  holt::Batch& batch = scratch_batch();
+  if (const Outcome<void> changed = change(after, at, batch); !changed) {
+    return fail(changed.error());
+  }
+  if (const auto saved = save(caller, at, *before, after, batch); !saved) {
+    return fail(saved.error());
+  }
+  return after;
+}
+
+}  // namespace holtfs

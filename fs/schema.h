@@ -1,0 +1,89 @@
+// The keys of the store: which byte string names which record. No other file builds or reads a key.
+//
+// Names contain neither '/' nor NUL. A directory's prefix DIR is its path with '/' after each component;
+// the root's is empty. NUL after a directory prefix begins a record that belongs to that directory:
+//
+//   DIR NUL i                the directory's inode record
+//   DIR NUL e NAME           dentry: inode record of a non-directory, or a marker
+//   DIR NUL x ATTR           xattr of the directory
+//   DIR NUL X NAME NUL ATTR  xattr of a non-directory child
+//   DIR NAME / ...           everything of and below a child directory
+//   NUL I be64(ino)          inode record of a file with several links
+//   NUL I be64(ino) x ATTR   xattr of such a file
+//   NUL A                    state of the filesystem: DiskState
+//   NUL T ...                nothing between batches; an exchange passes through it
+//
+// So one directory's dentries are contiguous, its inode is their neighbour, and a subtree is one prefix.
+// Thread safety: pure functions.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "fs/inode.h"
+
+namespace holtfs {
+
+struct Node;
+
+namespace schema {
+
+inline constexpr std::size_t kMaxNameBytes = 255;
+// Leaves room for a record's suffix behind the longest directory prefix within the engine's key limit.
+inline constexpr std::size_t kMaxPrefixBytes = 31 * 1024;
+
+// DIR of a directory node. REQUIRES: the namespace gate is held, so that no directory moves.
+std::string prefix_of(const Node& directory);
+std::string child_prefix(std::string_view dir, std::string_view name);
+
+std::string inode_key(std::string_view dir);
+std::string entries_prefix(std::string_view dir);
+std::string entry_key(std::string_view dir, std::string_view name);
+std::string directory_xattr_prefix(std::string_view dir);
+std::string entry_xattr_prefix(std::string_view dir, std::string_view name);
+std::string link_key(Ino ino);
+std::string link_xattr_prefix(Ino ino);
+std::string exchange_prefix();
+std::string_view state_key();
+std::string_view link_space();  // the prefix of all keys NUL I
+
+enum class KeyKind : std::uint8_t {
+  kDirectoryInode,
+  kEntry,
+  kDirectoryXattr,
+  kEntryXattr,
+  kLinkInode,
+  kLinkXattr,
+  kState
+};
+
+// A key taken apart; the views point into it.
+struct ParsedKey {
+  KeyKind kind{};
+  std::string_view dir;   // prefix of the directory it belongs to
+  std::string_view name;  // kEntry, kEntryXattr
+  std::string_view attr;  // the xattr kinds
+  Ino ino{};              // the link kinds
+};
+// Nothing when no rule above makes this key.
+std::optional<ParsedKey> parse_key(std::string_view key);
+
+}  // namespace schema
+
+inline constexpr std::uint32_t kFsVersion = 1;
+
+// The value of NUL A.
+struct DiskState {
+  holt::Le32 version;
+  unsigned char clean;  // 1: unmounted in order; 0: mounted, or died so
+  unsigned char reserved[3];
+  holt::Le64 next_ino;  // every number below may be in use
+  holt::Le64 inodes;    // how many are, when clean
+};
+static_assert(sizeof(DiskState) == 24);
+static_assert(offsetof(DiskState, next_ino) == 8);
+static_assert(std::has_unique_object_representations_v<DiskState>);
+
+}  // namespace holtfs
