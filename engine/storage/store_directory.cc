@@ -140,6 +140,9 @@ Result<StoreDirectory> open_store_directory(const std::string& path,
   auto directory = open_at(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, path);
   if (!directory && directory.error().sys_errno() == ENOENT)
     return std::unexpected(no_store(store));
+  if (!directory && directory.error().sys_errno() == ENOTDIR) {
+    return fail(Code::kInvalid, path + " is not a directory");
+  }
   if (!directory) return pass(directory);
   store.directory = std::move(*directory);
 

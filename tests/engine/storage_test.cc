@@ -260,6 +260,8 @@ BOOST_AUTO_TEST_CASE(says_that_there_is_no_store) {
   std::filesystem::create_directory(path());
   check_error(open({.create = false}), Code::kInvalid);
   BOOST_CHECK(names().empty());
+  overwrite("a_file", "");
+  check_error(open_posix_storage(path() / "a_file", {}), Code::kInvalid);
 }
 
 BOOST_AUTO_TEST_CASE(starts_again_after_an_interrupted_making) {
