@@ -32,8 +32,9 @@ struct LinkCount {
 
 // A path for people: without the trailing slash, with unprintable bytes shown as numbers.
 std::string shown(std::string_view dir, std::string_view name = {}) {
+  const std::string path = std::string(dir) + std::string(name);
   std::string out = "/";
-  for (const char c : std::string(dir).append(name)) {
+  for (const char c : path) {
     out += static_cast<unsigned char>(c) < 0x20 || c == 0x7f
                ? fmt::format("\\{:03o}", static_cast<unsigned char>(c))
                : std::string(1, c);
@@ -96,7 +97,8 @@ holt::Result<CheckReport> Checker::run() {
   check_links();
   for (const auto& [prefix, xattrs] : entry_xattrs_) {
     if (xattrs.said == xattrs.found) continue;
-    const auto key = schema::parse_key(prefix + "?");
+    const std::string some_key = prefix + "?";
+    const auto key = schema::parse_key(some_key);
     problem("{} {}", shown(key->dir, key->name),
             xattrs.said ? "says that it has xattrs and has none" : "has xattrs and does not say so");
   }

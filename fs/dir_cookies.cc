@@ -42,8 +42,8 @@ std::uint64_t DirCookies::cookie_after(std::string_view name, std::string_view n
   const std::size_t needed = exact ? name.size() : shared + 1;
   const std::uint64_t form = kDentry | (exact ? kExact : 0);
   if (needed <= kShortBytes) return form | pack(name.substr(0, kShortBytes), kShortBytes);
-  // Stems end at multiples of the tail's size, so that neighbours share them.
-  const std::size_t stem = (needed - 1) / kTailBytes * kTailBytes;
+  // As short as it can be, so that as many neighbours as possible share it.
+  const std::size_t stem = needed - kTailBytes;
   const std::uint64_t number = intern(name.substr(0, stem));
   return form | kInterned | number << 32 | pack(name.substr(stem, kTailBytes), kTailBytes);
 }

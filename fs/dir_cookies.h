@@ -8,8 +8,8 @@
 // the bytes need only reach one past what the two names share:
 //   - seven bytes fit into the cookie itself, which is enough for most directories;
 //   - otherwise the cookie is the number of an interned leading part, shared by all names around, and the
-//     four bytes behind it. A million names with a common counter behind a long common part need a
-//     hundred interned parts or so; the worst case is one for each group of names that differ late.
+//     four bytes behind it. A million names that end in a counter of seven digits need about 1,100
+//     interned parts; the worst case is one for each group of names that differ late.
 // The interned parts live as long as the directory's node: while it is open it cannot be forgotten.
 //
 // Rejected: hashes of names (need an index in hash order), a number stored in each dentry (needs an index

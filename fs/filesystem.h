@@ -204,6 +204,10 @@ class Filesystem {
                         const InodeChange& change);
   void cut_to_record(const Caller& caller, Ino ino);
   void touch_atime(const Caller& caller, const Located& at, const Inode& inode);
+  Outcome<void> stage_xattr_loss(const Caller& caller, const Located& at, std::string_view name,
+                                 Inode& after, holt::Batch& batch);
+  Outcome<void> stage_capability_loss(const Caller& caller, const Located& at, Inode& after,
+                                      holt::Batch& batch);
 
   template <class Change>
   Outcome<Inode> change_inode(const Caller& caller, Ino ino, Change change);

@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
-#include <initializer_list>
 #include <memory>
 #include <mutex>
 #include <shared_mutex>
@@ -32,7 +31,8 @@ class InodeLocks {
   class Pair {
    public:
     Pair(InodeLocks& locks, Ino a, Ino b) {
-      const auto [first, second] = std::minmax(index_of(a), index_of(b));
+      const std::size_t first = std::min(index_of(a), index_of(b));
+      const std::size_t second = std::max(index_of(a), index_of(b));
       first_ = std::unique_lock((*locks.stripes_)[first].mutex);
       if (second != first) second_ = std::unique_lock((*locks.stripes_)[second].mutex);
     }

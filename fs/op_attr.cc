@@ -27,19 +27,21 @@ Outcome<void> Filesystem::access(const Caller& caller, Ino ino, int mask) {
 }
 
 Outcome<Attr> Filesystem::setattr(const Caller& caller, Ino ino, const SetAttr& change) {
-  const auto apply_change = [&](Inode& after, const Located& at, holt::Batch& batch) {
+  const auto apply_change = [&](Inode& after, const Located& at,
+                                holt::Batch& batch) -> Outcome<void> {
     if (change.mode) after.mode = (after.mode & S_IFMT) | (*change.mode & 07777);
     if (change.uid) after.uid = *change.uid;
     if (change.gid) after.gid = *change.gid;
     const bool chowned = (change.uid || change.gid) && !after.is_directory();
     if (chowned || change.drop_setid) {
       after.mode = without_setid(after.mode);
-      stage_capability_loss(batch, at.xattr_prefix, at.orphan, after);
+      const auto lost = stage_capability_loss(caller, at, after, batch);
+      if (!lost) return lost;
     }
     if (change.atime) after.atime = *change.atime;
     if (change.mtime) after.mtime = *change.mtime;
     after.ctime = change.ctime.value_or(now());
-    return Outcome<void>();
+    return {};
   };
   if (!change.size) {
     const Outcome<Inode> inode = change_inode(caller, ino, apply_change);

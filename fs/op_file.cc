@@ -84,8 +84,7 @@ Outcome<std::size_t> Filesystem::write(const Caller& caller, Ino ino, std::uint6
         after.blocks = extent->blocks;
         after.mtime = after.ctime = now();
         if (drop_setid) after.mode = without_setid(after.mode);
-        stage_capability_loss(batch, at.xattr_prefix, at.orphan, after);
-        return Outcome<void>();
+        return stage_capability_loss(caller, at, after, batch);
       });
   if (!inode) {
     if (inode.error() != kWouldWait) cut_to_record(caller, ino);
@@ -173,8 +172,7 @@ Outcome<void> Filesystem::fallocate(const Caller& caller, Ino ino, int mode, std
         if ((mode & FALLOC_FL_KEEP_SIZE) == 0) after.size = std::max(after.size, offset + length);
         after.blocks = extent->blocks;
         after.mtime = after.ctime = now();
-        stage_capability_loss(batch, at.xattr_prefix, at.orphan, after);
-        return Outcome<void>();
+        return stage_capability_loss(caller, at, after, batch);
       });
   if (inode) return {};
   if (inode.error() != kWouldWait) cut_to_record(caller, ino);

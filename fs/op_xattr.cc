@@ -100,31 +100,45 @@ Outcome<std::string> Filesystem::listxattr(const Caller& caller, Ino ino) {
   }
 }
 
+// Takes one xattr away, and tells from the others whether the record has to say so (R3).
+Outcome<void> Filesystem::stage_xattr_loss(const Caller& caller, const Located& at,
+                                           std::string_view name, Inode& after,
+                                           holt::Batch& batch) {
+  if (name == kCapabilityXattr) set_flag(after, kHasCapability, false);
+  if (at.orphan != nullptr) {
+    const auto found = at.orphan->xattrs.find(name);
+    if (found == at.orphan->xattrs.end()) return fail(ENODATA);
+    at.orphan->xattrs.erase(found);
+    set_flag(after, kHasXattrs, !at.orphan->xattrs.empty());
+    return {};
+  }
+  bool others = false, found = false;
+  holt::Cursor cursor =
+      store_->scan({.prefix = at.xattr_prefix, .values = false, .wait = caller.wait});
+  while (!(others && found)) {
+    const holt::Result<bool> more = cursor.next();
+    if (!more) return fail(more.error());
+    if (!*more) break;
+    (cursor.key().substr(at.xattr_prefix.size()) == name ? found : others) = true;
+  }
+  if (!found) return fail(ENODATA);
+  set_flag(after, kHasXattrs, others);
+  batch.erase(at.xattr_prefix + std::string(name));
+  return {};
+}
+
+// What a change of contents or owner takes away.
+Outcome<void> Filesystem::stage_capability_loss(const Caller& caller, const Located& at,
+                                                Inode& after, holt::Batch& batch) {
+  if ((after.flags & kHasCapability) == 0) return {};
+  return stage_xattr_loss(caller, at, kCapabilityXattr, after, batch);
+}
+
 Outcome<void> Filesystem::removexattr(const Caller& caller, Ino ino, std::string_view name) {
   if (const int bad = check_attr(name)) return fail(bad == ERANGE ? ENODATA : bad);
-  const auto remove = [&](Inode& after, const Located& at, holt::Batch& batch) -> Outcome<void> {
-    if (name == kCapabilityXattr) set_flag(after, kHasCapability, false);
+  const auto remove = [&](Inode& after, const Located& at, holt::Batch& batch) {
     after.ctime = now();
-    if (at.orphan != nullptr) {
-      const auto found = at.orphan->xattrs.find(name);
-      if (found == at.orphan->xattrs.end()) return fail(ENODATA);
-      at.orphan->xattrs.erase(found);
-      set_flag(after, kHasXattrs, !at.orphan->xattrs.empty());
-      return {};
-    }
-    bool others = false, found = false;
-    holt::Cursor cursor =
-        store_->scan({.prefix = at.xattr_prefix, .values = false, .wait = caller.wait});
-    while (!(others && found)) {
-      const holt::Result<bool> more = cursor.next();
-      if (!more) return fail(more.error());
-      if (!*more) break;
-      (cursor.key().substr(at.xattr_prefix.size()) == name ? found : others) = true;
-    }
-    if (!found) return fail(ENODATA);
-    set_flag(after, kHasXattrs, others);
-    batch.erase(at.xattr_prefix + std::string(name));
-    return {};
+    return stage_xattr_loss(caller, at, name, after, batch);
   };
   const Outcome<Inode> done = change_inode(caller, ino, remove);
   if (!done) return fail(done.error());

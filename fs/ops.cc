@@ -32,17 +32,6 @@ void stage_change(holt::Batch& batch, std::string_view key, const Inode& before,
               std::string_view(is).substr(first, is.size() - same_end - first));
 }
 
-void stage_capability_loss(holt::Batch& batch, std::string_view xattr_prefix, Orphan* orphan,
-                           Inode& after) {
-  if ((after.flags & kHasCapability) == 0) return;
-  after.flags &= static_cast<std::uint8_t>(~kHasCapability);
-  if (orphan != nullptr) {
-    orphan->xattrs.erase(std::string(kCapabilityXattr));
-  } else {
-    batch.erase_if_present(std::string(xattr_prefix).append(kCapabilityXattr));
-  }
-}
-
 void Filesystem::Dir::stage(holt::Batch& batch) const {
   stage_change(batch, schema::inode_key(prefix), before, after);
 }

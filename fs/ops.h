@@ -83,10 +83,6 @@ int check_name(std::string_view name);
 void stage_change(holt::Batch& batch, std::string_view key, const Inode& before,
                   const Inode& after);
 
-// Takes away what a change of contents or owner takes away: capabilities.
-void stage_capability_loss(holt::Batch& batch, std::string_view xattr_prefix, Orphan* orphan,
-                           Inode& after);
-
 inline constexpr std::string_view kCapabilityXattr = "security.capability";
 
 template <class Change>

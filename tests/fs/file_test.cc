@@ -1,0 +1,134 @@
+// Goal: contents are what was written, whatever the order of writes, truncations and holes.
+#include <fcntl.h>
+#include <linux/falloc.h>
+#include <unistd.h>
+
+#include <random>
+
+#include "tests/fs/fixture.h"
+
+using namespace holtfs;
+using namespace holtfs::test;
+
+BOOST_FIXTURE_TEST_CASE(written_bytes_are_read, Fixture) {
+  const Ino file = create(kRootIno, "f");
+  BOOST_TEST(read(file) == "");
+  write(file, "hello");
+  write(file, "J");
+  write(file, " world", 5);
+  BOOST_TEST(read(file) == "Jello world");
+  BOOST_TEST(read(file, 5, 6) == "world");
+  BOOST_TEST(read(file, 5, 100) == "");
+  BOOST_TEST(attr(file).size == 11);
+  reopen();
+  BOOST_TEST(read(at("f")) == "Jello world");
+}
+
+BOOST_FIXTURE_TEST_CASE(holes_are_zeros, Fixture) {
+  const Ino file = create(kRootIno, "f");
+  write(file, "end", 1 << 20);
+  BOOST_TEST(read(file, 4, 1000) == std::string(4, '\0'));
+  BOOST_TEST(attr(file).size == (1 << 20) + 3);
+  BOOST_TEST(attr(file).blocks * 512 < 1 << 19);
+  BOOST_TEST(*fs->lseek(who, file, 0, SEEK_DATA) <= 1u << 20);
+  BOOST_TEST(*fs->lseek(who, file, 0, SEEK_DATA) > 0u);
+  BOOST_TEST(*fs->lseek(who, file, 0, SEEK_HOLE) == 0u);
+  BOOST_TEST(*fs->lseek(who, file, 1 << 20, SEEK_HOLE) == (1u << 20) + 3);
+  BOOST_TEST(code(fs->lseek(who, file, 1 << 21, SEEK_DATA)) == ENXIO);
+}
+
+BOOST_FIXTURE_TEST_CASE(truncation_cuts_and_extends_with_zeros, Fixture) {
+  const Ino file = create(kRootIno, "f");
+  write(file, "0123456789");
+  BOOST_TEST(code(fs->setattr(who, file, {.size = 4})) == 0);
+  BOOST_TEST(read(file) == "0123");
+  BOOST_TEST(code(fs->setattr(who, file, {.size = 8})) == 0);
+  BOOST_TEST(read(file) == std::string("0123\0\0\0\0", 8));
+  BOOST_TEST(code(fs->setattr(who, file, {.size = 0})) == 0);
+  BOOST_TEST(attr(file).blocks == 0);
+  BOOST_TEST(read(file) == "");
+  write(file, "x");
+  BOOST_TEST(read(file) == "x");
+}
+
+BOOST_FIXTURE_TEST_CASE(a_file_never_written_can_be_extended, Fixture) {
+  const Ino file = create(kRootIno, "f");
+  BOOST_TEST(code(fs->setattr(who, file, {.size = 3})) == 0);
+  BOOST_TEST(read(file) == std::string(3, '\0'));
+  reopen();
+  BOOST_TEST(read(at("f")) == std::string(3, '\0'));
+}
+
+BOOST_FIXTURE_TEST_CASE(only_files_have_a_size_to_set, Fixture) {
+  const Ino dir = mkdir(kRootIno, "d");
+  const auto fifo = fs->mknod(who, kRootIno, "p", S_IFIFO | 0600, 0);
+  BOOST_TEST(code(fs->setattr(who, dir, {.size = 0})) == EISDIR);
+  BOOST_TEST(code(fs->setattr(who, fifo->attr.ino, {.size = 0})) == EINVAL);
+  const Ino file = create(kRootIno, "f");
+  BOOST_TEST(code(fs->setattr(who, file, {.size = ~0ull})) == EFBIG);
+  BOOST_TEST(code(fs->write(who, file, ~0ull - 3, "x", false)) == EFBIG);
+}
+
+BOOST_FIXTURE_TEST_CASE(writing_changes_times_and_drops_set_id_if_told, Fixture) {
+  const Ino file = create(kRootIno, "f");
+  BOOST_TEST(code(fs->setattr(who, file, {.mode = 06755})) == 0);
+  const Attr before = attr(file);
+  write(file, "x");
+  BOOST_TEST((attr(file).mtime > before.mtime));
+  BOOST_TEST((attr(file).mode & 07777) == 06755u);
+  BOOST_REQUIRE(fs->write(who, file, 0, "y", true));
+  BOOST_TEST((attr(file).mode & 07777) == 0755u);
+}
+
+BOOST_FIXTURE_TEST_CASE(allocation_extends_and_punches, Fixture) {
+  const Ino file = create(kRootIno, "f");
+  if (code(fs->fallocate(who, file, 0, 0, 1 << 16)) == EOPNOTSUPP) return;  // the host cannot
+  BOOST_TEST(attr(file).size == 1 << 16);
+  BOOST_TEST(attr(file).blocks * 512 >= 1 << 16);
+  BOOST_TEST(code(fs->fallocate(who, file, FALLOC_FL_KEEP_SIZE, 1 << 16, 1 << 16)) == 0);
+  BOOST_TEST(attr(file).size == 1 << 16);
+  write(file, std::string(1 << 16, 'x'));
+  BOOST_TEST(code(fs->fallocate(who, file, FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE, 4096,
+                                4096)) == 0);
+  BOOST_TEST(read(file, 2, 4095) == std::string("x\0", 2));
+  BOOST_TEST(code(fs->fallocate(who, file, FALLOC_FL_COLLAPSE_RANGE, 0, 4096)) == EOPNOTSUPP);
+  BOOST_TEST(code(fs->fallocate(who, file, 0, 0, 0)) == EINVAL);
+  BOOST_TEST(code(fs->fallocate(who, mkdir(kRootIno, "d"), 0, 0, 1)) == EISDIR);
+}
+
+BOOST_FIXTURE_TEST_CASE(more_files_than_descriptors, Fixture) {
+  BOOST_REQUIRE(fs->close());
+  options.max_open_host_files = 16;
+  open();
+  std::vector<Ino> files;
+  for (int i = 0; i < 300; ++i) {
+    files.push_back(create(kRootIno, std::to_string(i)));
+    write(files.back(), std::to_string(i));
+  }
+  for (int i = 0; i < 300; ++i) BOOST_TEST(read(files[i]) == std::to_string(i));
+}
+
+BOOST_FIXTURE_TEST_CASE(contents_match_a_model_under_random_changes, Fixture) {
+  const char* const given = std::getenv("HOLTFS_TEST_SEED");
+  const unsigned seed = given != nullptr ? std::strtoul(given, nullptr, 10) : std::random_device()();
+  BOOST_TEST_MESSAGE("HOLTFS_TEST_SEED=" << seed);
+  std::mt19937 random(seed);
+  const Ino file = create(kRootIno, "f");
+  std::string model;
+  for (int i = 0; i < 500; ++i) {
+    const std::size_t offset = random() % 20'000, length = 1 + random() % 3000;
+    if (random() % 4 == 0) {
+      BOOST_TEST(code(fs->setattr(who, file, {.size = offset})) == 0);
+      model.resize(offset);
+    } else {
+      const std::string bytes(length, static_cast<char>('a' + random() % 26));
+      write(file, bytes, offset);
+      if (model.size() < offset + length) model.resize(offset + length);
+      model.replace(offset, length, bytes);
+    }
+    BOOST_TEST(attr(file).size == model.size());
+    if (i % 20 == 0) BOOST_TEST((read(file) == model));
+  }
+  BOOST_TEST((read(file) == model));
+  BOOST_TEST(problems() == "");
+}

@@ -1,0 +1,106 @@
+// Goal: after the process dies, what was acknowledged is there, and nothing of nameless files is left.
+// Crash model: the process dies (fork and _exit) with everything it applied in the page cache.
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <functional>
+
+#include "tests/fs/fixture.h"
+
+using namespace holtfs;
+using namespace holtfs::test;
+
+namespace {
+
+struct Crash : Fixture {
+  // Runs `work` on the store in a process that dies without closing anything, and opens it again.
+  void in_dying_process(const std::function<void()>& work) {
+    BOOST_REQUIRE(fs->close());
+    fs.reset();
+    const pid_t child = fork();
+    if (child == 0) {
+      open();
+      work();
+      _exit(0);
+    }
+    int status = 0;
+    BOOST_REQUIRE(waitpid(child, &status, 0) == child);
+    BOOST_REQUIRE(status == 0);
+    open();
+  }
+  std::uint64_t host_files() { return check(fs->store(), folder.path + "/store")->host_files; }
+};
+
+}  // namespace
+
+BOOST_FIXTURE_TEST_CASE(acknowledged_changes_survive, Crash) {
+  in_dying_process([&] {
+    const Ino dir = mkdir(kRootIno, "d");
+    for (int i = 0; i < 100; ++i) write(create(dir, std::to_string(i)), "data");
+  });
+  BOOST_TEST(attr(at("d")).size == 100);
+  BOOST_TEST(read(at("d/42")) == "data");
+}
+
+BOOST_FIXTURE_TEST_CASE(nameless_files_are_gone_with_their_contents, Crash) {
+  in_dying_process([&] {
+    const Ino file = create(kRootIno, "f");
+    write(file, "data");
+    (void)fs->unlink(who, kRootIno, "f");
+    write(file, "more");
+    const auto temporary = fs->tmpfile(who, kRootIno, 0600);
+    write(temporary->attr.ino, "data");
+    write(create(kRootIno, "kept"), "kept");
+  });
+  BOOST_TEST(host_files() == 1);
+  BOOST_TEST(read(at("kept")) == "kept");
+  BOOST_TEST(lookup_code(kRootIno, "f") == ENOENT);
+}
+
+BOOST_FIXTURE_TEST_CASE(removals_not_carried_out_are_made_up_for, Crash) {
+  in_dying_process([&] {
+    for (int i = 0; i < 50; ++i) {
+      const Ino file = create(kRootIno, "f");
+      write(file, "data");
+      (void)fs->unlink(who, kRootIno, "f");
+      fs->forget(file, 1);
+    }
+  });
+  BOOST_TEST(host_files() == 0);
+}
+
+BOOST_FIXTURE_TEST_CASE(host_bytes_beyond_the_record_are_cut_off, Crash) {
+  std::string host;
+  in_dying_process([&] { write(create(kRootIno, "f"), "data"); });
+  for (const auto& file :
+       std::filesystem::recursive_directory_iterator(folder.path + "/store/data")) {
+    if (file.is_regular_file()) host = file.path().string();
+  }
+  in_dying_process([&] { std::ofstream(host, std::ios::app) << "not recorded"; });
+  BOOST_TEST(read(at("f")) == "data");
+  BOOST_TEST(code(fs->setattr(who, at("f"), {.size = 6})) == 0);
+  BOOST_TEST(read(at("f")) == std::string("data\0\0", 6));
+}
+
+BOOST_FIXTURE_TEST_CASE(inode_numbers_are_not_given_out_again, Crash) {
+  in_dying_process([&] { create(kRootIno, "a"); });
+  const Ino a = at("a"), b = create(kRootIno, "b");
+  BOOST_TEST(number_of(b) > number_of(a));
+}
+
+BOOST_FIXTURE_TEST_CASE(a_clean_end_is_told_from_a_crash, Crash) {
+  create(kRootIno, "f");
+  BOOST_TEST(!check(fs->store(), folder.path + "/store")->clean);
+  BOOST_REQUIRE(fs->close());
+  fs.reset();
+  auto store = holt::Store::open(folder.path + "/store", options.store);
+  BOOST_REQUIRE(store);
+  const auto report = check(**store, folder.path + "/store");
+  BOOST_REQUIRE(report);
+  BOOST_TEST(report->clean);
+  BOOST_TEST(report->problems.empty());
+  BOOST_REQUIRE((*store)->close());
+  store->reset();
+  open();
+}
