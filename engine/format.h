@@ -30,6 +30,9 @@ inline constexpr std::size_t kDiskPage = 4096;  // unit of slot transfers
 
 inline constexpr std::uint64_t kSuperblockMagic = 0x6b6c62'74'6c6f'68ULL;  // "holtblk"
 inline constexpr std::size_t kSuperblockStride = 4096;
+// Each of the two superblocks is written twice into its page: a rotten sector costs nothing.
+inline constexpr std::size_t kSuperblockCopies = 2;
+inline constexpr std::size_t kSuperblockCopyStride = 2048;
 
 struct DiskSuperblock {
   Le64 magic;

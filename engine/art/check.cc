@@ -25,7 +25,7 @@ class Checker {
     const Ref root = blob_.root();
     if (auto fits = inside(root); !fits) return pass(fits);
     if (!is_inner(blob_.head(root).kind())) return bad(root, "has a root that is no inner node");
-    if (auto checked = node(root, 0); !checked) return pass(checked);
+    if (auto checked = node(root); !checked) return pass(checked);
     if (census_.live_bytes + sizeof(DiskBlobHeader) + blob_.dead() != used_) {
       return bad(0, fmt::format("holds {} live and {} dead bytes, but {} are in use",
                                 census_.live_bytes, blob_.dead(), used_));
@@ -62,41 +62,38 @@ class Checker {
     return {};
   }
 
-  Result<void> node(Ref ref, std::size_t depth) {
+  Result<void> node(Ref ref) {
     if (auto fits = inside(ref); !fits) return fits;
     if (auto seen = visit(ref); !seen) return seen;
     const NodeHead head = blob_.head(ref);
     switch (head.kind()) {
       case NodeKind::kLeaf:
         ++census_.leaves;
-        return depth + head.suffix_size() <= kMaxKeyBytes ? Result<void>() : bad(ref, "has a key beyond the limit");
+        return {};
       case NodeKind::kBlobEdge:
         census_.children.push_back(head.blob());
         return {};
-      case NodeKind::kPrefix: return prefix(ref, head, depth);
-      default: return inner(ref, head, depth);
+      case NodeKind::kPrefix: return prefix(ref, head);
+      default: return inner(ref, head);
     }
   }
 
-  Result<void> prefix(Ref ref, NodeHead head, std::size_t depth) {
+  Result<void> prefix(Ref ref, NodeHead head) {
     if (head.prefix_size() == 0) return bad(ref, "has an empty prefix");
-    depth += head.prefix_size();
-    if (depth > kMaxKeyBytes) return bad(ref, "has a key beyond the limit");
     const Ref child = head.prefix_child();
     if (auto fits = inside(child); !fits) return fits;
     if (!is_inner(blob_.head(child).kind())) return bad(ref, "has a prefix before no inner node");
-    return node(child, depth);
+    return node(child);
   }
 
-  Result<void> inner(Ref ref, NodeHead head, std::size_t depth) {
-    if (depth >= kMaxKeyBytes && head.count() > 0) return bad(ref, "has a key beyond the limit");
+  Result<void> inner(Ref ref, NodeHead head) {
     if (head.terminal() != 0) {
       if (auto fits = inside(head.terminal()); !fits) return fits;
       const NodeHead leaf = blob_.head(head.terminal());
       if (leaf.kind() != NodeKind::kLeaf || leaf.suffix_size() != 0) {
         return bad(ref, "has a terminal that is no leaf");
       }
-      if (auto checked = node(head.terminal(), depth); !checked) return checked;
+      if (auto checked = node(head.terminal()); !checked) return checked;
     }
     if (head.count() > node_capacity(head.kind())) return bad(ref, "counts too many children");
     std::size_t count = 0;
@@ -112,7 +109,7 @@ class Checker {
       const bool edge = blob_.head(child).kind() == NodeKind::kBlobEdge;
       if (edge && std::find(edges.begin(), edges.end(), child) != edges.end()) return true;
       if (edge) edges.push_back(child);
-      outcome = node(child, depth + 1);
+      outcome = node(child);
       return outcome.has_value();
     });
     if (outcome && count != head.count()) return bad(ref, "miscounts its children");

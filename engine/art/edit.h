@@ -9,6 +9,7 @@
 // (collapsing a node, shrinking it) are left out when there is no room for them.
 #pragma once
 
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -78,7 +79,7 @@ constexpr std::size_t put_bound(std::size_t key_size, std::size_t value_size) {
 }
 // Room that attach() can need at most for a subtree whose topmost node takes `top` bytes.
 constexpr std::size_t attach_bound(std::size_t prefix_size, std::size_t top) {
-  return put_bound(prefix_size, 0) + prefix_size + top;
+  return put_bound(prefix_size, 0) + prefix_size + top + sizeof(DiskNode4);
 }
 
 // ---- operations on keys; `depth` is that of the blob's root
@@ -95,6 +96,12 @@ bool erase(Editor& blob, std::string_view key, std::uint32_t depth);
 Ref detach(Editor& blob, std::string_view prefix, std::uint32_t depth);
 // Hangs a detached subtree of this blob under `prefix`, below which there must be no key here.
 void attach(Editor& blob, std::string_view prefix, std::uint32_t depth, Ref subtree);
+// Hangs an edge there instead. Returns the depth of the child's root, to which the subtree is to be attached.
+std::uint32_t attach_edge(Editor& blob, std::string_view prefix, std::uint32_t depth, BlobId child);
+// Empties the blob, whose root is the whole tree's, and appends the child blobs its edges led to.
+void clear(Editor& blob, std::vector<BlobId>& children);
+// Bytes of a subtree of at most `limit` bytes without edges; nothing otherwise.
+std::optional<std::size_t> measure_local(const Editor& blob, Ref subtree, std::size_t limit);
 // Counts a detached subtree as dead and appends the child blobs its edges led to.
 void release_subtree(Editor& blob, Ref subtree, std::vector<BlobId>& children);
 

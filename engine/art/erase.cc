@@ -61,11 +61,33 @@ void unhang(Editor& blob, Path& path) {
 std::size_t prepend_bound(const Editor& blob, std::size_t bytes, Ref subtree) {
   const NodeHead head = blob.head(subtree);
   switch (head.kind()) {
-    case NodeKind::kLeaf: return leaf_bytes(bytes + head.suffix_size(), head.value_size());
-    case NodeKind::kPrefix: return prefix_bytes(bytes + head.prefix_size());
+    case NodeKind::kLeaf:
+      return leaf_bytes(bytes + head.suffix_size(), head.value_size()) + sizeof(DiskNode4);
+    case NodeKind::kPrefix:
+      return prefix_bytes(bytes + head.prefix_size()) + sizeof(DiskNode4);
     default: return prefix_bytes(bytes);
   }
 }
+
+namespace {
+
+// For bytes that do not fit into one node with what the subtree begins with, as sizes are 16 bits.
+Ref prepend_apart(Editor& blob, std::string_view bytes, Ref subtree, NodeHead head) {
+  const bool leaf = head.kind() == NodeKind::kLeaf;
+  const auto first = load<unsigned char>(leaf ? blob.leaf_suffix(subtree) : blob.prefix(subtree));
+  Ref rest = subtree;
+  if (!leaf && head.prefix_size() == 1) {
+    rest = head.prefix_child();
+    blob.release(subtree);
+  } else {
+    blob.trim_front(subtree, 1);
+  }
+  const Ref prefix = blob.new_prefix(bytes, blob.new_inner(NodeKind::kNode4));
+  blob.add_child(Editor::prefix_child_place(prefix), first, rest);
+  return prefix;
+}
+
+}  // namespace
 
 Ref prepend(Editor& blob, std::string_view bytes, Ref subtree) {
   if (bytes.empty()) return subtree;
@@ -74,6 +96,7 @@ Ref prepend(Editor& blob, std::string_view bytes, Ref subtree) {
   if (is_inner(head.kind())) return blob.new_prefix(bytes, subtree);
   std::string whole(bytes);
   whole += bytes_of(blob, subtree, head);
+  if (whole.size() > 0xffff) return prepend_apart(blob, bytes, subtree, head);
   Ref ref;
   if (head.kind() == NodeKind::kLeaf) {
     std::string value(head.value_size(), '\0');
@@ -161,6 +184,34 @@ void release_subtree(Editor& blob, Ref subtree, std::vector<BlobId>& children) {
     });
   }
   blob.release(subtree);
+}
+
+void clear(Editor& blob, std::vector<BlobId>& children) {
+  release_subtree(blob, blob.root(), children);
+  // Nothing is live: no room could be missing.
+  store<std::uint32_t>(blob.base() + offsetof(DiskBlobHeader, used), sizeof(DiskBlobHeader));
+  store<std::uint32_t>(blob.base() + offsetof(DiskBlobHeader, dead), 0);
+  blob.set_ref(Editor::root_place(), blob.new_inner(NodeKind::kNode4));
+}
+
+std::optional<std::size_t> measure_local(const Editor& blob, Ref subtree, std::size_t limit) {
+  const NodeHead head = blob.head(subtree);
+  std::size_t bytes = blob.size_of(head);
+  if (head.kind() == NodeKind::kBlobEdge || bytes > limit) return std::nullopt;
+  bool local = true;
+  const auto add = [&](Ref child) {
+    const auto more = bytes > limit ? std::nullopt : measure_local(blob, child, limit - bytes);
+    if (more) bytes += *more;
+    local = local && more.has_value();
+    return local;
+  };
+  if (head.kind() == NodeKind::kPrefix) {
+    add(head.prefix_child());
+  } else if (is_inner(head.kind())) {
+    if (head.terminal() != 0) add(head.terminal());
+    if (local) blob.each_child(subtree, head, 0, [&](unsigned char, Ref child) { return add(child); });
+  }
+  return local ? std::optional(bytes) : std::nullopt;
 }
 
 }  // namespace holt::art

@@ -113,4 +113,15 @@ void attach(Editor& blob, std::string_view prefix, std::uint32_t depth, Ref subt
                  prepend(blob, tail.substr(1), subtree));
 }
 
+std::uint32_t attach_edge(Editor& blob, std::string_view prefix, std::uint32_t depth,
+                          BlobId child) {
+  const End end = descend(blob, prefix, depth);
+  const std::size_t at = end.depth + end.common;
+  CHECK(at < prefix.size(), "B4");
+  const bool inner = is_inner(blob.head(end.ref).kind());
+  const std::uint32_t place = inner ? end.place : fork(blob, end, prefix);
+  blob.add_child(place, static_cast<unsigned char>(prefix[at]), blob.new_edge(child));
+  return static_cast<std::uint32_t>(at);
+}
+
 }  // namespace holt::art

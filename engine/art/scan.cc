@@ -11,6 +11,8 @@ namespace {
 // More than any blob holds: garbage can make a walk go round in circles.
 constexpr std::size_t kMaxNodes = kBlobBytes / kNodeUnit;
 constexpr std::size_t kMaxLevels = kBlobBytes / sizeof(DiskNode4);
+// Moves can make keys longer than kMaxKeyBytes, but not by this much.
+constexpr std::size_t kMaxPath = std::size_t{1} << 24;
 
 class Walker {
  public:
@@ -101,7 +103,7 @@ class Walker {
   void leaf(Ref ref) {
     const NodeHead head = blob_.head(ref);
     const std::size_t size = head.suffix_size();
-    if (head.kind() != NodeKind::kLeaf || path_.size() + size > kMaxKeyBytes ||
+    if (head.kind() != NodeKind::kLeaf || path_.size() + size > kMaxPath ||
         head.value_size() > kMaxValueBytes) {
       return stop(WalkEnd::kGarbage);
     }
@@ -113,7 +115,7 @@ class Walker {
   }
 
   void node(Ref ref) {
-    if (++nodes_ > kMaxNodes || levels_ > kMaxLevels || path_.size() > kMaxKeyBytes) {
+    if (++nodes_ > kMaxNodes || levels_ > kMaxLevels || path_.size() > kMaxPath) {
       return stop(WalkEnd::kGarbage);
     }
     const NodeHead head = blob_.head(ref);

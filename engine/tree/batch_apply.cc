@@ -1,0 +1,159 @@
+// Applying the steps of a batch under the latches. Nothing here can fail (T5).
+#include <bit>
+#include <cstring>
+
+#include "engine/art/copy.h"
+#include "engine/base/check.h"
+#include "engine/base/le.h"
+#include "engine/tree/batch_run.h"
+
+namespace holt {
+
+namespace {
+
+using Kind = Batch::Kind;
+using Op = Batch::Op;
+
+bool has_changes(const Batch& batch) { return !batch.payload().empty(); }
+
+}  // namespace
+
+void BatchRun::apply_all(bool exclusive) {
+  if (!has_changes(batch_)) return;
+  if (exclusive) {
+    tree_.shape_.fetch_add(1, std::memory_order_acq_rel);  // T4: odd
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+  }
+  if (log_ != nullptr) at_ = log_->reserve(batch_.payload().size());  // T2
+  reserved_ = true;
+  live_before_.clear();
+  for (const Target& target : targets_) live_before_.push_back(editor(target).live());
+  const auto& steps = batch_.steps();
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    if (steps[i].kind == Kind::kChange) apply_step(steps[i], places_[i], exclusive);
+  }
+  for (std::size_t i = 0; i < targets_.size(); ++i) {
+    if (targets_[i].changes) tree_.mark_changed(targets_[i].hop.frame);
+  }
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    const std::size_t blob = places_[i].blob;
+    if (steps[i].kind != Kind::kChange) continue;
+    tree_.note_erased(batch_.key(steps[i]), targets_[blob].hop.id, live_before_[blob],
+                      editor(targets_[blob]).live());
+  }
+  if (exclusive) tree_.shape_.fetch_add(1, std::memory_order_release);
+}
+
+Tree::Hop BatchRun::find_inside(std::string_view key, bool prefix) const {
+  Tree::Hop hop;
+  for (;;) {
+    hop.frame = tree_.pool_.lookup(hop.id);
+    CHECK(hop.frame != kNoFrame, "T5");
+    BlobId child;
+    std::uint32_t depth;
+    if (prefix) {
+      const auto spot = art::find_prefix(tree_.view(hop.frame), key, hop.depth);
+      if (spot.kind != art::PrefixSpot::Kind::kEdge) return hop;
+      child = spot.child, depth = spot.depth;
+    } else {
+      const auto found = art::find(tree_.view(hop.frame), key, hop.depth);
+      if (found.where != art::Where::kEdge) return hop;
+      child = found.child, depth = found.depth;
+    }
+    hop.id = child;
+    hop.depth = depth;
+  }
+}
+
+void BatchRun::apply_step(const Step& step, const Place& place, bool exclusive) {
+  const bool prefix = step.op == Op::kMove || step.op == Op::kErasePrefix;
+  const Tree::Hop hop =
+      exclusive ? find_inside(batch_.key(step), prefix) : targets_[place.blob].hop;
+  switch (step.op) {
+    case Op::kPut: return put_value(hop, step);
+    case Op::kPatch:
+    case Op::kAdd: return patch_value(hop, step);
+    case Op::kErase: return erase_key(hop, step);
+    case Op::kErasePrefix: return erase_prefix(hop, step);
+    case Op::kMove:
+      return move(hop, exclusive ? Tree::Hop{} : targets_[place.second].hop, step);
+  }
+}
+
+void BatchRun::put_value(const Tree::Hop& hop, const Step& step) {
+  art::Editor blob(tree_.pool_.bytes(hop.frame));
+  art::put(blob, batch_.key(step), hop.depth, batch_.data(step));
+}
+
+void BatchRun::patch_value(const Tree::Hop& hop, const Step& step) {
+  art::Editor blob(tree_.pool_.bytes(hop.frame));
+  const art::Found found = art::find(blob, batch_.key(step), hop.depth);
+  if (found.where != art::Where::kLeaf) return;  // recovery of a log this program did not write
+  const art::NodeHead head = blob.head(found.ref);
+  const std::string_view data = batch_.data(step);
+  if (step.offset + data.size() > head.value_size()) return;
+  if (step.op == Op::kPatch) return blob.patch_value(found.ref, step.offset, data);
+  Le64 sum;
+  Le64 delta;
+  art::copy_out(reinterpret_cast<char*>(&sum), blob.leaf_value(found.ref, head) + step.offset,
+                sizeof sum);
+  std::memcpy(&delta, data.data(), sizeof delta);
+  sum = sum + delta;
+  blob.patch_value(found.ref, step.offset, {reinterpret_cast<const char*>(&sum), sizeof sum});
+}
+
+void BatchRun::erase_key(const Tree::Hop& hop, const Step& step) {
+  art::Editor blob(tree_.pool_.bytes(hop.frame));
+  art::erase(blob, batch_.key(step), hop.depth);
+}
+
+void BatchRun::erase_prefix(const Tree::Hop& hop, const Step& step) {
+  art::Editor blob(tree_.pool_.bytes(hop.frame));
+  std::vector<BlobId> children;
+  if (batch_.key(step).empty()) {
+    art::clear(blob, children);
+  } else if (const art::Ref subtree = art::detach(blob, batch_.key(step), hop.depth)) {
+    art::release_subtree(blob, subtree, children);
+  }
+  if (!children.empty()) tree_.blobs_.push_drops(children);
+}
+
+void BatchRun::move(const Tree::Hop& from, const Tree::Hop& to, const Step& step) {
+  const std::string_view prefix = batch_.data(step);
+  art::Editor source(tree_.pool_.bytes(from.frame));
+  const art::Ref subtree = art::detach(source, batch_.key(step), from.depth);
+  if (subtree == 0) return;
+  // Taking the subtree off may have freed the way the new prefix takes.
+  const Tree::Hop target_hop = to.frame == kNoFrame ? find_inside(prefix, false) : to;
+  if (target_hop.id == from.id) return art::attach(source, prefix, from.depth, subtree);
+  art::Editor target(tree_.pool_.bytes(target_hop.frame));
+  const std::size_t bytes = art::measure(source, subtree);
+  const std::size_t needs =
+      art::attach_bound(prefix.size(), source.size_of(source.head(subtree))) + bytes;
+  const bool copies = to.frame != kNoFrame || needs + kBlobBytes / 8 <= target.room();
+  if (!copies) return move_to_new_blob(source, subtree, target_hop, prefix);
+  const art::Ref copy = art::copy_subtree(source, subtree, target);
+  art::attach(target, prefix, target_hop.depth, copy);
+  std::vector<BlobId> edges_moved_along;
+  art::release_subtree(source, subtree, edges_moved_along);
+}
+
+void BatchRun::move_to_new_blob(art::Editor& from, art::Ref subtree, const Tree::Hop& to,
+                                std::string_view prefix) {
+  CHECK(!spares_.empty(), "T5");
+  const FrameIndex frame = spares_.back();
+  const BlobId id = spare_ids_.back();
+  spares_.pop_back();
+  spare_ids_.pop_back();
+  art::Editor child = art::Editor::format(tree_.pool_.bytes(frame), id);
+  const art::Ref copy = art::copy_subtree(from, subtree, child);
+  art::Editor parent(tree_.pool_.bytes(to.frame));
+  const std::uint32_t depth = art::attach_edge(parent, prefix, to.depth, id);
+  art::attach(child, prefix, depth, copy);
+  tree_.pool_.install(frame, id);
+  tree_.mark_changed(frame);
+  std::vector<BlobId> edges_moved_along;
+  art::release_subtree(from, subtree, edges_moved_along);
+}
+
+}  // namespace holt

@@ -1,0 +1,192 @@
+// What must hold before a batch may be applied.
+#include <fmt/format.h>
+
+#include "engine/base/check.h"
+#include "engine/tree/batch_run.h"
+
+namespace holt {
+
+namespace {
+
+using Kind = Batch::Kind;
+using Op = Batch::Op;
+using Expect = Batch::Expect;
+
+Result<void> check_sizes(const Batch& batch, const Batch::Step& step) {
+  const std::size_t key = batch.key(step).size();
+  const std::size_t data = batch.data(step).size();
+  if (key > kMaxKeyBytes) {
+    return fail(Code::kTooLarge, fmt::format("a key has {} bytes, the limit is {}", key, kMaxKeyBytes));
+  }
+  const bool move = step.kind == Kind::kChange && step.op == Op::kMove;
+  const std::size_t limit = move ? kMaxKeyBytes : kMaxValueBytes;
+  if (data > limit) {
+    return fail(Code::kTooLarge, fmt::format("a value has {} bytes, the limit is {}", data, limit));
+  }
+  if (!move) return {};
+  const std::string_view from = batch.key(step);
+  const std::string_view to = batch.data(step);
+  if (from.starts_with(to) || to.starts_with(from)) {
+    return fail(Code::kInvalid, "a subtree cannot be moved into itself or onto what contains it");
+  }
+  return {};
+}
+
+// Whether `later` would have to see what `earlier` did, in a way the checks beforehand cannot.
+bool depends(const Batch& batch, const Batch::Step& earlier, const Batch::Step& later) {
+  if (earlier.kind != Kind::kChange || later.kind != Kind::kChange) return false;
+  const std::string_view before = batch.key(earlier);
+  const std::string_view key = batch.key(later);
+  const bool patches = later.op == Op::kPatch || later.op == Op::kAdd;
+  if (earlier.op == Op::kMove || earlier.op == Op::kErasePrefix) {
+    const std::string_view to = earlier.op == Op::kMove ? batch.data(earlier) : before;
+    const auto within = [&](std::string_view other) {
+      return other.starts_with(before) || other.starts_with(to);
+    };
+    if (later.op != Op::kMove && later.op != Op::kErasePrefix) {
+      return patches ? within(key) : earlier.op == Op::kMove && within(key);
+    }
+    // Moves may follow each other when they name the same prefixes exactly.
+    const auto clashes = [&](std::string_view other) {
+      return (within(other) && other != before && other != to) ||
+             (before.starts_with(other) && other != before) ||
+             (to.starts_with(other) && other != to);
+    };
+    return clashes(key) || (later.op == Op::kMove && clashes(batch.data(later)));
+  }
+  if (later.op == Op::kMove) return before.starts_with(key) || before.starts_with(batch.data(later));
+  return patches && key == before && earlier.op != Op::kPatch && earlier.op != Op::kAdd;
+}
+
+}  // namespace
+
+Result<void> BatchRun::validate(const Batch& batch) {
+  const auto& steps = batch.steps();
+  if (steps.size() > kMaxBatchOps) {
+    return fail(Code::kTooLarge,
+                fmt::format("a batch has {} steps, the limit is {}", steps.size(), kMaxBatchOps));
+  }
+  if (batch.payload().size() > kMaxBatchBytes) {
+    return fail(Code::kTooLarge, fmt::format("a batch has {} bytes, the limit is {}",
+                                             batch.payload().size(), kMaxBatchBytes));
+  }
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    if (auto sizes = check_sizes(batch, steps[i]); !sizes) return sizes;
+    for (std::size_t j = 0; j < i; ++j) {
+      if (depends(batch, steps[j], steps[i])) {
+        return fail(Code::kInvalid, "a step of the batch builds on a key that an earlier step of the "
+                                    "same batch changes");
+      }
+    }
+  }
+  return {};
+}
+
+namespace {
+
+// A subtree holds keys if it has a leaf in this blob.
+bool has_leaf(const art::View& blob, art::Ref subtree) {
+  const art::NodeHead head = blob.head(subtree);
+  if (head.kind() == NodeKind::kLeaf) return true;
+  if (head.kind() == NodeKind::kPrefix) return has_leaf(blob, head.prefix_child());
+  if (!art::is_inner(head.kind())) return false;
+  bool found = head.terminal() != 0;
+  blob.each_child(subtree, head, 0, [&](unsigned char, art::Ref child) {
+    found = found || has_leaf(blob, child);
+    return !found;
+  });
+  return found;
+}
+
+}  // namespace
+
+BatchRun::Outcome BatchRun::reject(Code code) {
+  error_ = Error(code);
+  return Outcome::kFailed;
+}
+
+BatchRun::Outcome BatchRun::check_expectations() {
+  const auto& steps = batch_.steps();
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    const bool change = steps[i].kind == Kind::kChange;
+    Outcome outcome = Outcome::kApplied;
+    if (change && steps[i].op == Op::kMove) {
+      outcome = check_move(i, places_[i]);
+    } else if (!change || steps[i].op != Op::kErasePrefix) {
+      outcome = check_step(steps[i], places_[i]);
+    }
+    if (outcome != Outcome::kApplied) return outcome;
+  }
+  return Outcome::kApplied;
+}
+
+BatchRun::Outcome BatchRun::check_step(const Step& step, const Place& place) {
+  const bool change = step.kind == Kind::kChange;
+  if (change && step.expect == Expect::kNothing) return Outcome::kApplied;
+  const Tree::Hop& hop = targets_[place.blob].hop;
+  const art::View blob = tree_.view(hop.frame);
+  const art::Found found = art::find(blob, batch_.key(step), hop.depth);
+  const bool present = found.where == art::Where::kLeaf;
+  if (step.expect == Expect::kPresent && !present) {
+    return reject(change ? Code::kNotFound : Code::kPrecondition);
+  }
+  if (step.expect == Expect::kAbsent && present) {
+    return reject(change ? Code::kExists : Code::kPrecondition);
+  }
+  return check_value(step, blob, found);
+}
+
+BatchRun::Outcome BatchRun::check_value(const Step& step, const art::View& blob,
+                                        const art::Found& found) {
+  if (found.where != art::Where::kLeaf) return Outcome::kApplied;
+  const art::NodeHead head = blob.head(found.ref);
+  const std::byte* value = blob.leaf_value(found.ref, head);
+  const std::string_view data = batch_.data(step);
+  const bool inside = step.offset + data.size() <= head.value_size();
+  const auto same = [&](std::uint32_t offset) {
+    return art::equal(value + offset, data.data(), data.size());
+  };
+  bool holds = true;
+  if (step.kind == Kind::kBytes) {
+    holds = inside && same(step.offset);
+  } else if (step.kind == Kind::kValue) {
+    holds = head.value_size() == data.size() && same(0);
+  } else if (step.kind == Kind::kChange && (step.op == Op::kPatch || step.op == Op::kAdd)) {
+    return inside ? Outcome::kApplied : reject(Code::kInvalid);
+  }
+  return holds ? Outcome::kApplied : reject(Code::kPrecondition);
+}
+
+BatchRun::Presence BatchRun::presence(std::size_t index, std::string_view prefix,
+                                      std::size_t blob) const {
+  const auto& steps = batch_.steps();
+  for (std::size_t j = index; j > 0; --j) {
+    const Step& earlier = steps[j - 1];
+    if (earlier.kind != Kind::kChange) continue;
+    if (earlier.op == Op::kMove && batch_.data(earlier) == prefix) return Presence::kYes;
+    const bool removes = earlier.op == Op::kMove || earlier.op == Op::kErasePrefix;
+    if (removes && batch_.key(earlier) == prefix) return Presence::kNo;
+  }
+  const Tree::Hop& hop = targets_[blob].hop;
+  const art::View view = tree_.view(hop.frame);
+  const auto spot = art::find_prefix(view, prefix, hop.depth);
+  if (spot.kind == art::PrefixSpot::Kind::kNone) return Presence::kNo;
+  return has_leaf(view, spot.ref) ? Presence::kYes : Presence::kEdgesOnly;
+}
+
+BatchRun::Outcome BatchRun::check_move(std::size_t index, const Place& place) {
+  const Step& step = batch_.steps()[index];
+  // Edges alone may lead to emptied blobs only; moving them along does no harm.
+  if (presence(index, batch_.key(step), place.blob) == Presence::kNo) {
+    return reject(Code::kNotFound);
+  }
+  switch (presence(index, batch_.data(step), place.second)) {
+    case Presence::kNo: return Outcome::kApplied;
+    case Presence::kYes: return reject(Code::kExists);
+    case Presence::kEdgesOnly: break;
+  }
+  prefix_ = batch_.data(step);
+  return Outcome::kLooksTaken;
+}
+
+}  // namespace holt

@@ -1,0 +1,325 @@
+// The attempts: finding and latching the blobs of a batch.
+#include "engine/tree/batch_run.h"
+
+#include <algorithm>
+
+#include "engine/art/copy.h"
+#include "engine/base/check.h"
+
+namespace holt {
+
+namespace {
+
+using Kind = Batch::Kind;
+using Op = Batch::Op;
+
+bool structural(const Batch::Step& step) {
+  return step.kind == Kind::kChange && (step.op == Op::kMove || step.op == Op::kErasePrefix);
+}
+
+}  // namespace
+
+Result<void> Tree::apply(const Batch& batch, const LogWriter* log, Wait wait, Lsn& at) {
+  return BatchRun(*this, batch, log).run(wait, at);
+}
+
+Result<void> BatchRun::run(Wait wait, Lsn& at) {
+  bool exclusive = false;
+  for (;;) {
+    const Outcome outcome = exclusive ? attempt_exclusive() : attempt_shared();
+    Result<void> helped;
+    switch (outcome) {
+      case Outcome::kApplied:
+        if (reserved_) at = at_;
+        return {};
+      case Outcome::kFailed: return std::unexpected<Error>(std::move(error_));
+      case Outcome::kRestart:
+        tree_.counters.restarts.fetch_add(1, std::memory_order_relaxed);
+        break;
+      case Outcome::kMiss:
+        if (wait == Wait::kNo) return fail(Code::kWouldBlock);
+        helped = tree_.load(blob_, true, shape_);
+        break;
+      case Outcome::kNeedRoom: helped = tree_.make_room(blob_, room_); break;
+      case Outcome::kNeedFrames: helped = tree_.wait_for_frames(); break;
+      case Outcome::kNeedExclusive: exclusive = true; break;
+      case Outcome::kLooksTaken: helped = clear_way(wait); break;
+    }
+    if (!helped) return helped;
+  }
+}
+
+Result<void> BatchRun::clear_way(Wait wait) {
+  art::ScanBound bound{prefix_, art::ScanBound::Mode::kFrom};
+  art::ScanBuffer found;
+  auto done = tree_.scan(bound, {prefix_, std::nullopt, false}, 1, found, wait);
+  if (!done) return pass(done);
+  if (!found.entries.empty()) return fail(Code::kExists);
+  // No key goes, so the log need not know.
+  Batch batch;
+  batch.erase_prefix(prefix_);
+  Lsn unused{};
+  return BatchRun(tree_, batch, nullptr).run(wait, unused);
+}
+
+BatchRun::Outcome BatchRun::attempt_shared() {
+  const SharedGate inside(tree_.gate_);
+  shape_ = tree_.begin_shape();
+  if (const Outcome found = locate(false); found != Outcome::kApplied) return found;
+  return attempt_latched(false);
+}
+
+BatchRun::Outcome BatchRun::attempt_exclusive() {
+  const ExclusiveGate inside(tree_.gate_);
+  shape_ = tree_.begin_shape();
+  if (const Outcome found = locate(true); found != Outcome::kApplied) return found;
+  return attempt_latched(true);
+}
+
+BatchRun::Outcome BatchRun::attempt_latched(bool exclusive) {
+  bool changed = false;
+  Outcome outcome = Outcome::kRestart;
+  if (latch_targets()) {
+    outcome = check_expectations();
+    if (outcome == Outcome::kApplied) outcome = plan_room(exclusive);
+    if (outcome == Outcome::kApplied) outcome = make_writable();
+    if (outcome == Outcome::kApplied && exclusive) outcome = take_spares();
+    if (outcome == Outcome::kApplied) {
+      apply_all(exclusive);
+      changed = true;
+    }
+  }
+  unlatch_targets(changed);
+  give_back_spares();
+  return outcome;
+}
+
+BatchRun::Outcome BatchRun::locate(bool whole_way) {
+  targets_.clear();
+  places_.clear();
+  for (const Step& step : batch_.steps()) {
+    places_.emplace_back();
+    const Outcome outcome = locate_step(step, places_.back(), whole_way);
+    if (outcome != Outcome::kApplied) return outcome;
+  }
+  sort_targets();
+  // A frame may have passed from one of our blobs to another meanwhile.
+  for (std::size_t i = 0; i < targets_.size(); ++i) {
+    for (std::size_t j = 0; j < i; ++j) {
+      if (targets_[i].hop.frame == targets_[j].hop.frame) return Outcome::kRestart;
+    }
+  }
+  return Outcome::kApplied;
+}
+
+BatchRun::Outcome BatchRun::note_miss(const Tree::Hop& hop, Tree::Step step) {
+  blob_ = hop.id;
+  return step == Tree::Step::kMiss ? Outcome::kMiss : Outcome::kRestart;
+}
+
+BatchRun::Outcome BatchRun::locate_step(const Step& step, Place& place, bool whole_way) {
+  Tree::Hop hop;
+  const auto go = [&](std::string_view key, bool prefix) {
+    way_.clear();
+    art::Found found;
+    art::PrefixSpot spot;
+    return prefix ? tree_.descend_prefix(key, hop, spot, &way_)
+                  : tree_.descend(key, hop, found, &way_);
+  };
+  const Tree::Step first = go(batch_.key(step), structural(step));
+  if (first != Tree::Step::kOk) return note_miss(hop, first);
+  place.blob = add_way(whole_way);
+  if (step.kind == Kind::kChange && step.op == Op::kMove) {
+    const Tree::Step second = go(batch_.data(step), false);
+    if (second != Tree::Step::kOk) return note_miss(hop, second);
+    place.second = add_way(whole_way);
+  }
+  return Outcome::kApplied;
+}
+
+// Takes the last blob of the way, or all of it. Returns the last one's index.
+std::size_t BatchRun::add_way(bool whole_way) {
+  if (whole_way) {
+    for (const Tree::Hop& hop : way_) add_target(hop);
+  }
+  return add_target(way_.back());
+}
+
+std::size_t BatchRun::add_target(const Tree::Hop& hop) {
+  for (std::size_t i = 0; i < targets_.size(); ++i) {
+    if (targets_[i].hop.id == hop.id) return i;
+  }
+  targets_.push_back({.hop = hop});
+  return targets_.size() - 1;
+}
+
+void BatchRun::sort_targets() {
+  if (targets_.size() < 2) return;
+  std::vector<std::size_t> order(targets_.size());
+  for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
+  std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+    return index_of(targets_[a].hop.id) < index_of(targets_[b].hop.id);
+  });
+  std::vector<Target> sorted;
+  std::vector<std::size_t> rank(order.size());
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    sorted.push_back(targets_[order[i]]);
+    rank[order[i]] = i;
+  }
+  targets_ = std::move(sorted);
+  for (Place& place : places_) {
+    place.blob = rank[place.blob];
+    place.second = rank[place.second];
+  }
+}
+
+bool BatchRun::still_ends_here(const Step& step, const Place& place) const {
+  const auto ends = [&](std::size_t index, std::string_view key, bool prefix) {
+    const Tree::Hop& hop = targets_[index].hop;
+    if (prefix) {
+      return art::find_prefix(tree_.view(hop.frame), key, hop.depth).kind !=
+             art::PrefixSpot::Kind::kEdge;
+    }
+    return art::find(tree_.view(hop.frame), key, hop.depth).where != art::Where::kEdge;
+  };
+  if (!ends(place.blob, batch_.key(step), structural(step))) return false;
+  return step.kind != Kind::kChange || step.op != Op::kMove ||
+         ends(place.second, batch_.data(step), false);
+}
+
+// All latches are taken even when one target is found changed: unlatch_targets() releases all.
+bool BatchRun::latch_targets() {
+  bool same = true;
+  bool unmoved = true;
+  for (Target& target : targets_) {
+    Frame& frame = tree_.pool_.frame(target.hop.frame);
+    frame.latch.lock();
+    same = same && frame.blob.load(std::memory_order_relaxed) == index_of(target.hop.id);
+    unmoved = unmoved && frame.latch.held_version() == target.hop.version;
+  }
+  if (!same || unmoved) return same;
+  const auto& steps = batch_.steps();
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    if (!still_ends_here(steps[i], places_[i])) return false;  // T1
+  }
+  return true;
+}
+
+void BatchRun::unlatch_targets(bool changed) {
+  for (auto target = targets_.rbegin(); target != targets_.rend(); ++target) {
+    Latch& latch = tree_.pool_.frame(target->hop.frame).latch;
+    if (changed && target->changes) {
+      latch.unlock();
+    } else {
+      latch.unlock_unchanged();
+    }
+  }
+}
+
+BatchRun::Outcome BatchRun::plan_room(bool exclusive) {
+  const auto& steps = batch_.steps();
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    if (steps[i].kind != Kind::kChange) continue;
+    if (!exclusive && structural(steps[i]) && !fits_shared(steps[i], places_[i])) {
+      return Outcome::kNeedExclusive;
+    }
+    const std::size_t bound = bound_of(steps[i], places_[i]);
+    Target& target = targets_[places_[i].blob];
+    target.changes = true;
+    target.room += bound;
+    if (steps[i].op != Op::kMove) continue;
+    targets_[places_[i].second].changes = true;
+    targets_[places_[i].second].room += bound;
+  }
+  if (exclusive) {
+    // A later step may work on what an earlier one moved: any of them must be able to take all.
+    std::size_t sum = 0;
+    for (const Target& target : targets_) sum += target.room;
+    for (Target& target : targets_) {
+      target.changes = true;
+      if (target.room > 0) target.room = sum;
+    }
+  }
+  for (const Target& target : targets_) {
+    if (target.room <= editor(target).room()) continue;
+    blob_ = target.hop.id;
+    room_ = target.room;
+    return Outcome::kNeedRoom;
+  }
+  return Outcome::kApplied;
+}
+
+// Room one step can need at most.
+std::size_t BatchRun::bound_of(const Step& step, const Place& place) const {
+  const std::size_t key = batch_.key(step).size();
+  switch (step.op) {
+    case Op::kPut: return art::put_bound(key, step.data_size);
+    case Op::kMove: {
+      const art::Editor from = editor(targets_[place.blob]);
+      const std::string_view prefix = batch_.key(step);
+      const auto spot = art::find_prefix(from, prefix, targets_[place.blob].hop.depth);
+      std::size_t top = 0;
+      std::size_t local = 0;
+      if (spot.kind == art::PrefixSpot::Kind::kNode) {
+        top = from.size_of(from.head(spot.ref));
+        if (place.blob != place.second) {
+          local = art::measure_local(from, spot.ref, kMaxSharedMove).value_or(0);
+        }
+      }
+      return art::attach_bound(step.data_size, top) + local;
+    }
+    default: return 0;
+  }
+}
+
+// Whether a structural step stays inside its blobs: no edge moves, and little is copied.
+bool BatchRun::fits_shared(const Step& step, const Place& place) const {
+  const art::Editor blob = editor(targets_[place.blob]);
+  if (batch_.steps().size() > 1 && step.op == Op::kMove) {
+    // Steps that build on each other's moves need to look their blobs up again.
+    const auto moves = std::count_if(batch_.steps().begin(), batch_.steps().end(), structural);
+    if (moves > 1) return false;
+  }
+  if (batch_.key(step).empty()) return false;
+  const auto spot = art::find_prefix(blob, batch_.key(step), targets_[place.blob].hop.depth);
+  if (spot.kind == art::PrefixSpot::Kind::kNone) return true;
+  return art::measure_local(blob, spot.ref, kMaxSharedMove).has_value();
+}
+
+BatchRun::Outcome BatchRun::make_writable() {
+  for (const Target& target : targets_) {
+    if (!target.changes) continue;
+    const FrameIndex frame = target.hop.frame;
+    if (tree_.pool_.frame(frame).frozen.load(std::memory_order_relaxed) &&
+        !tree_.checkpointer_.set_aside(frame)) {
+      return Outcome::kNeedFrames;
+    }
+  }
+  return Outcome::kApplied;
+}
+
+// A move may need a new blob each.
+BatchRun::Outcome BatchRun::take_spares() {
+  for (const Step& step : batch_.steps()) {
+    if (step.kind != Kind::kChange || step.op != Op::kMove) continue;
+    const auto frame = tree_.pool_.try_take();
+    if (!frame) return Outcome::kNeedFrames;
+    spares_.push_back(*frame);
+    auto id = tree_.blobs_.allocate();
+    if (!id) {
+      error_ = std::move(id.error());
+      return Outcome::kFailed;
+    }
+    spare_ids_.push_back(*id);
+  }
+  return Outcome::kApplied;
+}
+
+void BatchRun::give_back_spares() {
+  for (const FrameIndex frame : spares_) tree_.pool_.give_back(frame);
+  for (const BlobId id : spare_ids_) tree_.blobs_.free(id, tree_.checkpointer_.epoch());
+  spares_.clear();
+  spare_ids_.clear();
+}
+
+}  // namespace holt

@@ -1,0 +1,124 @@
+// One attempt after another to apply a batch, until it succeeds or fails for good.
+//
+// Each attempt runs inside the gate, shared or exclusive; whatever has to be waited for (a blob from disk, room
+// in a blob, a free frame) ends the attempt, is brought about outside, and the attempt starts again.
+//
+// Thread safety: one thread.
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include "engine/art/edit.h"
+#include "engine/tree/tree.h"
+
+namespace holt {
+
+class BatchRun {
+ public:
+  BatchRun(Tree& tree, const Batch& batch, const LogWriter* log)
+      : tree_(tree), batch_(batch), log_(log) {}
+
+  Result<void> run(Wait wait, Lsn& at);
+
+  // Sizes, and steps that would depend on an earlier one in a way this engine does not support.
+  static Result<void> validate(const Batch& batch);
+
+ private:
+  using Step = Batch::Step;
+
+  // What may be moved or erased without the gate to itself, so that latches are held for microseconds.
+  static constexpr std::size_t kMaxSharedMove = 64 * 1024;
+
+  // A blob the batch touches.
+  struct Target {
+    Tree::Hop hop;
+    std::size_t room = 0;    // bytes its steps need at most
+    bool changes = false;
+  };
+  // Which targets a step works on, as indexes.
+  struct Place {
+    std::size_t blob = 0;
+    std::size_t second = 0;  // kMove: where the new prefix belongs
+  };
+  enum class Outcome : std::uint8_t {
+    kApplied,
+    kFailed,        // error_
+    kRestart,
+    kMiss,          // blob_ has to be loaded
+    kNeedRoom,      // blob_ needs room_ bytes
+    kNeedFrames,
+    kNeedExclusive,
+    kLooksTaken  // keys may begin with prefix_, the new prefix of a move, or only edges to emptied blobs
+  };
+
+  Outcome attempt_shared();
+  Outcome attempt_exclusive();
+  Outcome attempt_latched(bool exclusive);
+
+  // Finds the blobs of all steps; with `whole_way`, those above them too.
+  Outcome locate(bool whole_way);
+  Outcome locate_step(const Step& step, Place& place, bool whole_way);
+  Outcome note_miss(const Tree::Hop& hop, Tree::Step step);
+  std::size_t add_target(const Tree::Hop& hop);
+  std::size_t add_way(bool whole_way);
+  void sort_targets();
+  bool latch_targets();  // false: one of them is not what it was
+  void unlatch_targets(bool changed);
+  bool still_ends_here(const Step& step, const Place& place) const;
+
+  art::Editor editor(const Target& target) const {
+    return art::Editor(tree_.pool_.bytes(target.hop.frame));
+  }
+  const Target& target(std::size_t index) const { return targets_[index]; }
+
+  // Checks against the state before the batch; kApplied when all holds.
+  Outcome check_expectations();
+  Outcome check_step(const Step& step, const Place& place);
+  Outcome check_value(const Step& step, const art::View& blob, const art::Found& found);
+  Outcome check_move(std::size_t index, const Place& place);
+  Outcome reject(Code code);
+  // Whether keys begin with `prefix` after the steps before `index`.
+  enum class Presence : std::uint8_t { kNo, kYes, kEdgesOnly };
+  Presence presence(std::size_t index, std::string_view prefix, std::size_t blob) const;
+  // Clears away edges to emptied blobs below prefix_; kExists when there are keys.
+  Result<void> clear_way(Wait wait);
+
+  Outcome plan_room(bool exclusive);
+  std::size_t bound_of(const Step& step, const Place& place) const;
+  bool fits_shared(const Step& step, const Place& place) const;
+  Outcome make_writable();
+  Outcome take_spares();
+  void give_back_spares();
+
+  void apply_all(bool exclusive);
+  void apply_step(const Step& step, const Place& place, bool exclusive);
+  void put_value(const Tree::Hop& hop, const Step& step);
+  void patch_value(const Tree::Hop& hop, const Step& step);
+  void erase_key(const Tree::Hop& hop, const Step& step);
+  void erase_prefix(const Tree::Hop& hop, const Step& step);
+  void move(const Tree::Hop& from, const Tree::Hop& to, const Step& step);
+  void move_to_new_blob(art::Editor& from, art::Ref subtree, const Tree::Hop& to,
+                        std::string_view prefix);
+  // Everything on the way is latched or cannot change: the exclusive gate is ours.
+  Tree::Hop find_inside(std::string_view key, bool prefix) const;
+
+  Tree& tree_;
+  const Batch& batch_;
+  const LogWriter* log_;
+  std::vector<Target> targets_;
+  std::vector<Place> places_;
+  std::vector<Tree::Hop> way_;
+  std::vector<FrameIndex> spares_;
+  std::vector<BlobId> spare_ids_;
+  std::vector<std::size_t> live_before_;
+  std::uint64_t shape_ = 0;
+  BlobId blob_{};
+  std::size_t room_ = 0;
+  std::string prefix_;
+  Error error_{Code::kInvalid};
+  Lsn at_{};
+  bool reserved_ = false;
+};
+
+}  // namespace holt

@@ -1,0 +1,265 @@
+// Background work on the shape: merging underfull blobs, freeing what was cut off, visiting all blobs.
+#include <algorithm>
+#include <array>
+#include <memory>
+#include <set>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "engine/art/check.h"
+#include "engine/art/copy.h"
+#include "engine/art/merge.h"
+#include "engine/base/check.h"
+#include "engine/tree/tree.h"
+
+namespace holt {
+
+namespace {
+
+constexpr std::size_t kUnderfull = kBlobBytes / 4;
+constexpr std::size_t kMergedAtMost = kBlobBytes / 4 * 3;  // so that the next insert does not split it again
+constexpr std::size_t kMaxQueued = 1024;
+
+}  // namespace
+
+Tree::Tree(Storage& storage, FramePool& pool, BlobMap& blobs, Checkpointer& checkpointer,
+           Gate& gate)
+    : storage_(storage), pool_(pool), blobs_(blobs), checkpointer_(checkpointer), gate_(gate) {}
+
+Result<void> Tree::create_root() {
+  auto id = blobs_.allocate();
+  if (!id) return pass(id);
+  CHECK(*id == kRootBlob, "F4");
+  const auto frame = pool_.try_take();
+  CHECK(frame.has_value(), "F4");
+  art::Editor::format(pool_.bytes(*frame), kRootBlob);
+  pool_.install(*frame, kRootBlob);
+  pool_.mark_dirty(*frame);
+  return {};
+}
+
+// Remembers the way to a blob each time it shrinks past a multiple of a sixteenth below kUnderfull.
+void Tree::note_erased(std::string_view key, BlobId id, std::size_t live_before,
+                       std::size_t live_after) {
+  constexpr std::size_t kStep = kBlobBytes / 16;
+  if (id == kRootBlob || live_after >= live_before || live_after >= kUnderfull) return;
+  if (live_before / kStep == live_after / kStep && live_after > sizeof(DiskBlobHeader) + 64) return;
+  const MutexLock lock(merge_mutex_);
+  if (merge_keys_.size() < kMaxQueued) merge_keys_.emplace_back(key);
+}
+
+bool Tree::merge_one() {
+  std::string key;
+  {
+    const MutexLock lock(merge_mutex_);
+    if (merge_keys_.empty()) return false;
+    key = std::move(merge_keys_.front());
+    merge_keys_.pop_front();
+  }
+  merge_at(key);
+  return true;
+}
+
+void Tree::merge_at(std::string_view key) {
+  for (int attempt = 0; attempt < 16; ++attempt) {
+    BlobId miss{};
+    std::uint64_t shape = 0;
+    MergeStep step;
+    {
+      const ExclusiveGate inside(gate_);
+      shape = begin_shape();
+      step = merge_inside(key, miss);
+    }
+    if (step == MergeStep::kDone) return;
+    if (step == MergeStep::kMiss && !load(miss, false, shape)) return;
+    if (step == MergeStep::kNeedFrames && !wait_for_frames()) return;
+  }
+}
+
+// With the gate to itself: nobody else changes blobs, but readers may still load and evict.
+Tree::MergeStep Tree::merge_inside(std::string_view key, BlobId& miss) {
+  std::vector<Hop> path;
+  Hop child;
+  art::Found found;
+  const Step step = descend(key, child, found, &path);
+  miss = child.id;
+  if (step == Step::kMiss) return MergeStep::kMiss;
+  if (step == Step::kRestart) return MergeStep::kAgain;
+  if (path.size() < 2) return MergeStep::kDone;
+  const Hop& parent = path[path.size() - 2];
+  const std::size_t live = view(child.frame).live();
+  if (live >= kUnderfull) return MergeStep::kDone;
+
+  // Into the parent if it is roomy, else together with a neighbour.
+  if (view(parent.frame).live() + live + art::kMergeSlack <= kMergedAtMost) {
+    return merge_into_parent(key, parent, child);
+  }
+  for (const BlobId id :
+       art::neighbours(view(parent.frame), parent.depth, child.depth, key, child.id)) {
+    Hop neighbour;
+    if (enter(id, child.depth, neighbour) != Step::kOk) continue;  // not worth a read
+    if (view(neighbour.frame).live() + live + art::kMergeSlack > kMergedAtMost) continue;
+    return merge_neighbours(key, parent, child, neighbour);
+  }
+  return MergeStep::kDone;
+}
+
+// Latches in ascending blob id, as batches do, and makes the frames writable.
+Tree::MergeStep Tree::latch_for_merge(std::span<const Hop> hops) {
+  std::vector<Hop> order(hops.begin(), hops.end());
+  std::sort(order.begin(), order.end(),
+            [](const Hop& a, const Hop& b) { return index_of(a.id) < index_of(b.id); });
+  MergeStep outcome = MergeStep::kDone;
+  std::size_t latched = 0;
+  for (const Hop& hop : order) {
+    Frame& frame = pool_.frame(hop.frame);
+    frame.latch.lock();
+    ++latched;
+    if (frame.blob.load(std::memory_order_relaxed) != index_of(hop.id)) {
+      outcome = MergeStep::kAgain;  // evicted meanwhile
+      break;
+    }
+    if (frame.frozen.load(std::memory_order_relaxed) && !checkpointer_.set_aside(hop.frame)) {
+      outcome = MergeStep::kNeedFrames;
+      break;
+    }
+  }
+  if (outcome != MergeStep::kDone) {
+    for (std::size_t i = 0; i < latched; ++i) pool_.frame(order[i].frame).latch.unlock_unchanged();
+    return outcome;
+  }
+  shape_.fetch_add(1, std::memory_order_acq_rel);  // T4
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  return outcome;
+}
+
+// The blob in `gone`, latched, has been taken over.
+void Tree::finish_merge(const Hop& gone) {
+  blobs_.free(gone.id, checkpointer_.epoch());
+  checkpointer_.retire(gone.frame);
+  counters.merges.fetch_add(1, std::memory_order_relaxed);
+  shape_.fetch_add(1, std::memory_order_release);
+}
+
+Tree::MergeStep Tree::merge_into_parent(std::string_view key, const Hop& parent,
+                                        const Hop& child) {
+  const MergeStep latched = latch_for_merge(std::array{parent, child});
+  if (latched != MergeStep::kDone) return latched;
+  art::Editor above(pool_.bytes(parent.frame));
+  const art::View below = view(child.frame);
+  if (above.room() < below.live() + art::kMergeSlack) art::compact(above);
+  art::absorb_child(above, parent.depth, below, child.depth, key);
+  mark_changed(parent.frame);
+  finish_merge(child);
+  pool_.frame(parent.frame).latch.unlock();
+  return MergeStep::kDone;
+}
+
+Tree::MergeStep Tree::merge_neighbours(std::string_view key, const Hop& parent, const Hop& child,
+                                       const Hop& neighbour) {
+  const MergeStep latched = latch_for_merge(std::array{parent, child, neighbour});
+  if (latched != MergeStep::kDone) return latched;
+  art::Editor above(pool_.bytes(parent.frame));
+  art::Editor taker(pool_.bytes(neighbour.frame));
+  const art::View below = view(child.frame);
+  if (taker.room() < below.live() + art::kMergeSlack) art::compact(taker);
+  art::absorb_neighbour(above, parent.depth, taker, child.depth, below, key);
+  mark_changed(parent.frame);
+  mark_changed(neighbour.frame);
+  finish_merge(child);
+  pool_.frame(neighbour.frame).latch.unlock();
+  pool_.frame(parent.frame).latch.unlock();
+  return MergeStep::kDone;
+}
+
+Result<bool> Tree::drop_one() {
+  BlobId id{};
+  if (!blobs_.next_drop(id)) return false;
+  for (;;) {
+    const std::uint64_t shape = begin_shape();
+    {
+      const SharedGate inside(gate_);
+      const FrameIndex index = pool_.lookup(id);
+      if (index != kNoFrame) {
+        Frame& frame = pool_.frame(index);
+        frame.latch.lock();
+        if (frame.blob.load(std::memory_order_relaxed) == index_of(id)) {
+          art::Editor blob(pool_.bytes(index));
+          std::vector<BlobId> children;
+          collect_edges(blob, blob.root(), children);
+          blobs_.free(id, checkpointer_.epoch());
+          blobs_.finish_drop(id, children);
+          checkpointer_.retire(index);
+          return true;
+        }
+        frame.latch.unlock_unchanged();
+      }
+    }
+    if (auto loaded = load(id, false, shape); !loaded) return pass(loaded);
+  }
+}
+
+void Tree::collect_edges(art::View blob, art::Ref node, std::vector<BlobId>& out) {
+  const art::NodeHead head = blob.head(node);
+  if (head.kind() == NodeKind::kBlobEdge) {
+    out.push_back(head.blob());
+  } else if (head.kind() == NodeKind::kPrefix) {
+    collect_edges(blob, head.prefix_child(), out);
+  } else if (art::is_inner(head.kind())) {
+    blob.each_distinct_child(node, head, [&](art::Ref child) { collect_edges(blob, child, out); });
+  }
+}
+
+// The newest bytes of a blob, from its frame or from disk.
+Result<void> Tree::copy_blob(BlobId id, std::byte* to) {
+  const FrameIndex index = pool_.lookup(id);
+  if (index != kNoFrame) {
+    Frame& frame = pool_.frame(index);
+    frame.latch.lock_shared();
+    const bool held = frame.blob.load(std::memory_order_relaxed) == index_of(id);
+    if (held) art::copy_words(to, pool_.bytes(index), view(index).used());
+    frame.latch.unlock_shared();
+    if (held) return {};
+  }
+  const BlobImage image = blobs_.image(id);
+  if (image.slot == kNoSlot) {
+    return fail(Code::kCorrupt, fmt::format("blob {} does not exist", index_of(id)));
+  }
+  return read_image(id, image, to);
+}
+
+void Tree::visit_blobs(const std::function<void(const Visited&)>& visit) {
+  struct alignas(kDiskPage) Copy {
+    std::array<std::byte, kBlobBytes> bytes;
+  };
+  const auto copy = std::make_unique_for_overwrite<Copy>();
+  std::byte* bytes = copy->bytes.data();
+  std::vector<BlobId> todo = blobs_.snapshot().drops;
+  const std::set<BlobId> dropped(todo.begin(), todo.end());
+  todo.push_back(kRootBlob);
+  std::set<BlobId> seen;
+  bool in_tree = true;  // the root comes first, with all below it
+  while (!todo.empty()) {
+    const BlobId id = todo.back();
+    todo.pop_back();
+    in_tree = in_tree && !dropped.contains(id);
+    Result<void> read = copy_blob(id, bytes);
+    if (!seen.insert(id).second) {
+      read = fail(Code::kCorrupt, fmt::format("blob {} is reached by two edges", index_of(id)));
+    }
+    Result<art::BlobCensus> census;
+    if (read) {
+      census = art::check_blob(art::View(bytes), id);
+      if (!census) read = pass(census);
+    }
+    if (!read) {
+      visit({id, in_tree, nullptr, nullptr, &read.error()});
+      continue;
+    }
+    visit({id, in_tree, bytes, &*census, nullptr});
+    todo.insert(todo.end(), census->children.begin(), census->children.end());
+  }
+}
+
+}  // namespace holt

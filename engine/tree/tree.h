@@ -1,0 +1,161 @@
+// The tree across blobs: finding the blob of a key, changing it under its latch, keeping blobs neither
+// too full nor too empty.
+//
+// Reads descend optimistically and take no latch. A change enters the gate (shared), finds its blobs
+// optimistically, latches them exclusively in ascending id order, makes sure they are still the right ones,
+// reserves its place in the log, applies and lets go. What moves edges between blobs (moving or erasing a
+// subtree that reaches over several blobs, merging blobs) has the gate to itself.
+//
+// Invariants:
+//   T1  Under the shared gate the blob that holds a key changes only by a split, which takes the latch of the
+//       blob it cuts; so a latched blob in which the search does not meet an edge is the right one.
+//   T2  Log order is apply order for batches that touch a common blob: the log range is reserved under
+//       the latches.
+//   T3  Nobody waits for a frame, for the disk or for room in the log while holding a latch or the gate.
+//   T4  shape_ is odd exactly while edges move; a reader that saw it move starts again.
+//   T5  Nothing can fail between the reservation of the log range and the release of the latches.
+//
+// Lock ranks: gate, then latches by ascending blob id, then the mutexes of BlobMap, Checkpointer and
+// FramePool, which are leaves.
+//
+// Thread safety: every method from any thread.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "engine/art/check.h"
+#include "engine/art/find.h"
+#include "engine/art/scan.h"
+#include "engine/base/gate.h"
+#include "engine/checkpoint/blob_map.h"
+#include "engine/checkpoint/checkpointer.h"
+#include "engine/frame/pool.h"
+#include "engine/holt.h"
+
+namespace holt {
+
+class Storage;
+
+// What a change needs from the log; during recovery there is none.
+struct LogWriter {
+  // Takes the next range for a payload of this size. Called under latches (T2); cannot fail.
+  std::function<Lsn(std::size_t payload_size)> reserve;
+};
+
+struct TreeCounters {
+  std::atomic<std::uint64_t> restarts{0}, splits{0}, merges{0}, compactions{0}, blob_reads{0};
+};
+
+class Tree {
+ public:
+  Tree(Storage& storage, FramePool& pool, BlobMap& blobs, Checkpointer& checkpointer, Gate& gate);
+
+  // Makes the root blob of a new store.
+  Result<void> create_root();
+
+  // The value goes to `out`, resized to fit.
+  Result<void> get(std::string_view key, std::string& out, Wait wait);
+  // At most out.size() bytes; gives the whole size.
+  Result<std::size_t> get(std::string_view key, std::span<char> out, Wait wait);
+
+  // Appends up to `limit` entries from `bound` on and moves the bound behind them. True at the end.
+  Result<bool> scan(art::ScanBound& bound, const art::ScanFilter& filter, std::size_t limit,
+                    art::ScanBuffer& out, Wait wait);
+
+  // Applies a batch. `log` is null during recovery. On success `at` is the reserved range's LSN, or is
+  // untouched when the batch holds conditions only.
+  Result<void> apply(const Batch& batch, const LogWriter* log, Wait wait, Lsn& at);
+
+  // ---- background work; each returns false when there was nothing to do
+  bool merge_one();
+  Result<bool> drop_one();
+
+  // Calls `visit` with a copy of every blob reachable from the root or from a dropped subtree. The caller
+  // holds the gate exclusively. A blob that cannot be read is reported with the error, and what hangs
+  // from it is not visited.
+  struct Visited {
+    BlobId id;
+    bool in_tree;                   // false: cut off, and about to be freed
+    const std::byte* bytes;         // valid during the call; null: `error` says why
+    const art::BlobCensus* census;
+    const Error* error;
+  };
+  void visit_blobs(const std::function<void(const Visited&)>& visit);
+
+  TreeCounters counters;
+
+ private:
+  friend class BatchRun;
+
+  // A blob on the way down, as an optimistic reader knows it.
+  struct Hop {
+    BlobId id = kRootBlob;
+    FrameIndex frame = kNoFrame;
+    std::uint64_t version = 0;
+    std::uint32_t depth = 0;  // bytes of the key above its root
+  };
+  enum class Step : std::uint8_t { kOk, kRestart, kMiss };
+  static constexpr int kPatience = 32;  // lost races before a reader latches the blob
+
+  // Starts an optimistic read: T4.
+  std::uint64_t begin_shape() const;
+  bool same_shape(std::uint64_t shape) const;
+
+  Step enter(BlobId id, std::uint32_t depth, Hop& hop);
+  bool still(const Hop& hop) const { return pool_.frame(hop.frame).latch.still(hop.version); }
+  art::View view(FrameIndex frame) const { return art::View(pool_.bytes(frame)); }
+  // Descends to the blob where the search for the key ends. kMiss: `hop.id` is not resident. `path`, if
+  // given, gets all hops.
+  Step descend(std::string_view key, Hop& hop, art::Found& found, std::vector<Hop>* path = nullptr);
+  Step descend_prefix(std::string_view prefix, Hop& hop, art::PrefixSpot& spot,
+                      std::vector<Hop>* path = nullptr);
+
+  template <class Read>
+  Result<void> read_leaf(std::string_view key, Wait wait, Read&& read);
+  Step scan_step(art::ScanBound& bound, const art::ScanFilter& filter, std::size_t limit,
+                 art::ScanBuffer& out, std::uint64_t shape, bool latched, bool& done, Hop& hop);
+
+  // Brings a blob into a frame. `keep`: it will be used again soon. `shape` is from before the search that
+  // led to the blob.
+  Result<void> load(BlobId id, bool keep, std::uint64_t shape);
+  Result<void> load_claimed(BlobId id, bool keep, std::uint64_t shape);
+  Result<void> read_image(BlobId id, const BlobImage& image, std::byte* to);
+  // A taken frame; waits for the checkpointer when all are dirty.
+  Result<FrameIndex> take_frame();
+  Result<void> wait_for_frames();
+
+  // Makes at least `room` bytes free in the blob, by compaction or splits. Call it outside the gate.
+  Result<void> make_room(BlobId id, std::size_t room);
+  enum class RoomStep : std::uint8_t { kDone, kGone, kNeedFrames, kFull };
+  RoomStep make_room_latched(BlobId id, std::size_t room, FrameIndex spare, bool& spare_used);
+
+  void mark_changed(FrameIndex frame);
+  void note_erased(std::string_view key, BlobId id, std::size_t live_before, std::size_t live_after);
+  void merge_at(std::string_view key);
+  enum class MergeStep : std::uint8_t { kDone, kAgain, kMiss, kNeedFrames };
+  MergeStep merge_inside(std::string_view key, BlobId& miss);
+  MergeStep merge_into_parent(std::string_view key, const Hop& parent, const Hop& child);
+  MergeStep merge_neighbours(std::string_view key, const Hop& parent, const Hop& child,
+                             const Hop& neighbour);
+  MergeStep latch_for_merge(std::span<const Hop> hops);
+  void finish_merge(const Hop& gone);
+  Result<void> copy_blob(BlobId id, std::byte* to);
+  static void collect_edges(art::View blob, art::Ref node, std::vector<BlobId>& out);
+
+  Storage& storage_;
+  FramePool& pool_;
+  BlobMap& blobs_;
+  Checkpointer& checkpointer_;
+  Gate& gate_;
+  std::atomic<std::uint64_t> shape_{0};
+
+  Mutex merge_mutex_;
+  std::deque<std::string> merge_keys_ GUARDED_BY(merge_mutex_);  // ways to underfull blobs
+};
+
+}  // namespace holt
