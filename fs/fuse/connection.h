@@ -1,0 +1,133 @@
+// Connection: what the handlers of one mount share, and the pattern by which they serve a request.
+//
+// Thread safety: any thread.
+#pragma once
+
+#include <pthread.h>
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "fs/errno_table.h"
+#include "fs/filesystem.h"
+#include "fs/fuse/libfuse.h"
+#include "fs/fuse/reply.h"
+#include "fs/fuse/workers.h"
+
+namespace holtfs {
+
+enum class ReaddirPlus : std::uint8_t { kAuto, kYes, kNo };
+
+struct Connection {
+  Connection(Filesystem& served, std::size_t worker_threads) : fs(served), workers(worker_threads) {}
+
+  Filesystem& fs;
+  ReplySettings settings;
+  bool sync = false;  // every change is durable before it is answered
+  ReaddirPlus readdirplus = ReaddirPlus::kAuto;
+  bool no_open = false, no_opendir = false;  // the kernel can do without these requests
+  // Set when the mount is about to end: from then on the thread that takes a request also answers it.
+  std::atomic<bool> ending{false};
+  std::atomic<std::uint64_t> elsewhere{0};  // requests to be answered by other threads
+  Workers workers;  // last: its threads use the rest
+};
+
+// Counts a request as one that another thread answers, for as long as it exists.
+class Elsewhere {
+ public:
+  explicit Elsewhere(Connection& connection) : connection_(&connection) {
+    connection_->elsewhere.fetch_add(1);
+  }
+  Elsewhere(Elsewhere&& other) noexcept
+      : connection_(std::exchange(other.connection_, nullptr)) {}
+  Elsewhere& operator=(Elsewhere&&) = delete;
+  ~Elsewhere() {
+    if (connection_ == nullptr) return;
+    connection_->elsewhere.fetch_sub(1);
+    connection_->elsewhere.notify_all();
+  }
+
+ private:
+  Connection* connection_;
+};
+
+inline Connection& connection_of(fuse_req_t request) {
+  return *static_cast<Connection*>(fuse_req_userdata(request));
+}
+
+inline Caller caller_of(fuse_req_t request, holt::Wait wait) {
+  const fuse_ctx* const context = fuse_req_ctx(request);
+  return {.who = {.uid = context->uid, .gid = context->gid}, .wait = wait};
+}
+
+// libfuse cancels its io_uring threads at the end, and a handler is no place to be cancelled at.
+inline void refuse_cancellation() {
+  thread_local const bool refused = [] {
+    int before = 0;
+    return pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before) == 0;
+  }();
+  (void)refused;
+}
+
+// Answers when everything changed so far is durable.
+inline void answer_when_durable(Connection& connection, Reply reply, auto answer) {
+  if (connection.ending) {
+    const auto synced = connection.fs.store().sync();
+    if (!synced) return reply.error(value_of(errno_of(synced.error())));
+    return answer(reply);
+  }
+  // std::function wants a copyable target.
+  auto held = std::make_shared<std::pair<Elsewhere, Reply>>(Elsewhere(connection),
+                                                            std::move(reply));
+  connection.fs.sync_async([held, answer = std::move(answer)](int err) mutable {
+    if (err != 0) return held->second.error(err);
+    answer(held->second);
+  });
+}
+
+// An operation without a value, as one that serve() can take.
+struct Done {};
+inline Outcome<Done> done(const Outcome<void>& outcome) {
+  if (!outcome) return fail(outcome.error());
+  return Done{};
+}
+inline constexpr auto kAnswerDone = [](Reply& reply, Done&) { reply.done(); };
+
+// Runs `work(fs, caller)` and gives its value to `answer(reply, value)`; errors are answered here. The work
+// is first tried where it may not wait, and, if it has to, run again by a worker. It owns its arguments;
+// where it does not yet, it has keep(), which makes copies.
+template <class Work, class Answer>
+void serve(fuse_req_t request, Work work, Answer answer) {
+  refuse_cancellation();
+  Connection& connection = connection_of(request);
+  Reply reply(connection.settings, request);
+  Caller caller =
+      caller_of(request, connection.ending ? holt::Wait::kYes : holt::Wait::kNo);
+  auto outcome = work(connection.fs, caller);
+  if (outcome) return answer(reply, *outcome);
+  if (outcome.error() != kWouldWait) return reply.error(value_of(outcome.error()));
+  if constexpr (requires { work.keep(); }) work.keep();
+  caller.wait = holt::Wait::kYes;
+  connection.workers.post([&connection, caller, token = Elsewhere(connection),
+                           reply = std::move(reply), work = std::move(work),
+                           answer = std::move(answer)]() mutable {
+    auto late = work(connection.fs, caller);
+    if (late) return answer(reply, *late);
+    reply.error(value_of(late.error()));
+  });
+}
+
+// The same for changes, which `-o sync` wants durable before they are answered.
+template <class Work, class Answer>
+void serve_change(fuse_req_t request, Work work, Answer answer) {
+  Connection& connection = connection_of(request);
+  if (!connection.sync) return serve(request, std::move(work), std::move(answer));
+  serve(request, std::move(work), [&connection, answer](Reply& reply, auto& value) {
+    answer_when_durable(connection, std::move(reply),
+                        [answer, value](Reply& later) mutable { answer(later, value); });
+  });
+}
+
+}  // namespace holtfs

@@ -1,0 +1,113 @@
+// Requests that list directories.
+#include <algorithm>
+#include <vector>
+
+#include "fs/fuse/connection.h"
+#include "fs/fuse/handlers.h"
+
+namespace holtfs {
+
+namespace {
+
+// One answer's worth of a listing, packed as the kernel wants it.
+struct Page {
+  std::string bytes;
+  std::vector<Ino> looked_up;  // to be forgotten if the kernel does not take the page
+};
+
+struct stat shown(const DirEntry& entry) {
+  if (entry.attr != nullptr) return to_stat(*entry.attr);
+  struct stat st = {};
+  st.st_ino = number_of(entry.ino);
+  st.st_mode = static_cast<mode_t>(entry.type) << 12;
+  return st;
+}
+
+// Adds one entry; false when it does not fit.
+bool add_entry(fuse_req_t request, const DirEntry& entry, bool plus, double timeout,
+               std::size_t room, Page& page) {
+  const std::string name(entry.name);
+  const std::size_t used = page.bytes.size();
+  const auto offset = static_cast<off_t>(entry.cookie);
+  const auto pack = [&](char* at, std::size_t left) {
+    if (!plus) {
+      const struct stat st = shown(entry);
+      return fuse_add_direntry(request, at, left, name.c_str(), &st, offset);
+    }
+    fuse_entry_param param = {};
+    // "." and ".." are not looked up, and the kernel knows them by number 0.
+    param.ino = entry.attr != nullptr ? number_of(entry.ino) : 0;
+    param.attr = shown(entry);
+    param.attr_timeout = param.entry_timeout = timeout;
+    return fuse_add_direntry_plus(request, at, left, name.c_str(), &param, offset);
+  };
+  const std::size_t needed = pack(nullptr, 0);
+  if (used + needed > room) return false;
+  page.bytes.resize(used + needed);
+  pack(page.bytes.data() + used, needed);
+  if (plus && entry.attr != nullptr) page.looked_up.push_back(entry.ino);
+  return true;
+}
+
+void list(fuse_req_t request, fuse_ino_t ino, std::size_t room, off_t offset, bool plus) {
+  Connection& connection = connection_of(request);
+  const double timeout = connection.settings.timeout;
+  const auto read_page = [=](Filesystem& fs, const Caller& caller) -> Outcome<Page> {
+    Page page;
+    page.bytes.reserve(room);
+    const auto cookie = static_cast<std::uint64_t>(offset);
+    const DirSink sink = [&](const DirEntry& entry) {
+      return add_entry(request, entry, plus, timeout, room, page);
+    };
+    const Outcome<void> listed = plus ? fs.readdirplus(caller, Ino{ino}, cookie, sink)
+                                      : fs.readdir(caller, Ino{ino}, cookie, sink);
+    if (!listed) return fail(listed.error());
+    return page;
+  };
+  serve(request, read_page, [&fs = connection.fs](Reply& reply, Page& page) {
+    if (reply.buffer(page.bytes)) return;
+    for (const Ino looked_up : page.looked_up) fs.forget(looked_up, 1);
+  });
+}
+
+void on_readdir(fuse_req_t request, fuse_ino_t ino, std::size_t room, off_t offset,
+                fuse_file_info*) noexcept {
+  list(request, ino, room, offset, false);
+}
+
+void on_readdirplus(fuse_req_t request, fuse_ino_t ino, std::size_t room, off_t offset,
+                    fuse_file_info*) noexcept {
+  list(request, ino, room, offset, true);
+}
+
+// Once answered so, the kernel opens and closes directories by itself and caches what they hold.
+void on_opendir(fuse_req_t request, fuse_ino_t, fuse_file_info* info) noexcept {
+  Connection& connection = connection_of(request);
+  Reply reply(connection.settings, request);
+  if (connection.no_opendir) return reply.error(ENOSYS);
+  info->keep_cache = 1;
+  info->cache_readdir = 1;
+  reply.opened(*info);
+}
+
+void on_releasedir(fuse_req_t request, fuse_ino_t, fuse_file_info*) noexcept {
+  Reply(connection_of(request).settings, request).done();
+}
+
+void on_fsyncdir(fuse_req_t request, fuse_ino_t, int, fuse_file_info*) noexcept {
+  Connection& connection = connection_of(request);
+  answer_when_durable(connection, Reply(connection.settings, request),
+                      [](Reply& reply) { reply.done(); });
+}
+
+}  // namespace
+
+void add_directory_handlers(fuse_lowlevel_ops& ops) {
+  ops.readdir = on_readdir;
+  ops.readdirplus = on_readdirplus;
+  ops.opendir = on_opendir;
+  ops.releasedir = on_releasedir;
+  ops.fsyncdir = on_fsyncdir;
+}
+
+}  // namespace holtfs

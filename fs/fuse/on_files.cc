@@ -1,0 +1,157 @@
+// Requests about the contents of files.
+#include "fs/fuse/connection.h"
+#include "fs/fuse/handlers.h"
+
+namespace holtfs {
+
+namespace {
+
+void open_without_state(fuse_file_info& info) {
+  info.fh = 0;
+  info.keep_cache = 1;
+  info.noflush = 1;
+}
+
+void on_create(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t mode,
+               fuse_file_info* info) noexcept {
+  serve_change(
+      request,
+      [parent, name = std::string(name), mode, exclusive = (info->flags & O_EXCL) != 0](
+          Filesystem& fs, const Caller& caller) {
+        return fs.create(caller, Ino{parent}, name, mode, exclusive);
+      },
+      [&fs = connection_of(request).fs, opened = *info](Reply& reply, Entry& entry) mutable {
+        open_without_state(opened);
+        if (!reply.created(entry, opened)) fs.forget(entry.attr.ino, 1);
+      });
+}
+
+void on_tmpfile(fuse_req_t request, fuse_ino_t parent, mode_t mode, fuse_file_info* info) noexcept {
+  serve(
+      request,
+      [parent, mode](Filesystem& fs, const Caller& caller) {
+        return fs.tmpfile(caller, Ino{parent}, mode);
+      },
+      [&fs = connection_of(request).fs, opened = *info](Reply& reply, Entry& entry) mutable {
+        open_without_state(opened);
+        if (!reply.created(entry, opened)) fs.forget(entry.attr.ino, 1);
+      });
+}
+
+// Once answered so, the kernel opens and closes files by itself. A file lives until it is forgotten, which
+// the kernel does not do while it is open.
+void on_open(fuse_req_t request, fuse_ino_t, fuse_file_info* info) noexcept {
+  Connection& connection = connection_of(request);
+  Reply reply(connection.settings, request);
+  if (connection.no_open) return reply.error(ENOSYS);
+  open_without_state(*info);
+  reply.opened(*info);
+}
+
+void on_flush(fuse_req_t request, fuse_ino_t, fuse_file_info*) noexcept {
+  Reply(connection_of(request).settings, request).error(ENOSYS);
+}
+
+void on_release(fuse_req_t request, fuse_ino_t, fuse_file_info*) noexcept {
+  Reply(connection_of(request).settings, request).done();
+}
+
+void on_read(fuse_req_t request, fuse_ino_t ino, std::size_t size, off_t offset,
+             fuse_file_info*) noexcept {
+  serve(
+      request,
+      [ino, size, offset](Filesystem& fs, const Caller& caller) -> Outcome<std::string_view> {
+        // Answered by the thread that read it, before it reads again.
+        thread_local std::vector<char> buffer;
+        if (buffer.size() < size) buffer.resize(size);
+        const Outcome<std::size_t> got = fs.read(
+            caller, Ino{ino}, static_cast<std::uint64_t>(offset), std::span(buffer.data(), size));
+        if (!got) return fail(got.error());
+        return std::string_view(buffer.data(), *got);
+      },
+      [](Reply& reply, std::string_view& bytes) { reply.buffer(bytes); });
+}
+
+// Writes from the request's own memory, which is only copied when a worker has to finish it.
+struct WriteWork {
+  fuse_ino_t ino;
+  std::uint64_t offset;
+  bool drop_setid;
+  std::string_view bytes;
+  std::string copy;
+
+  void keep() { copy = bytes; }
+  Outcome<std::size_t> operator()(Filesystem& fs, const Caller& caller) const {
+    return fs.write(caller, Ino{ino}, offset, copy.empty() ? bytes : copy, drop_setid);
+  }
+};
+
+void on_write(fuse_req_t request, fuse_ino_t ino, const char* bytes, std::size_t size, off_t offset,
+              fuse_file_info* info) noexcept {
+  serve(request,
+        WriteWork{.ino = ino,
+                  .offset = static_cast<std::uint64_t>(offset),
+                  .drop_setid = info->kill_suidgid != 0,
+                  .bytes = {bytes, size},
+                  .copy = {}},
+        [](Reply& reply, std::size_t& written) { reply.written(written); });
+}
+
+void on_fallocate(fuse_req_t request, fuse_ino_t ino, int mode, off_t offset, off_t length,
+                  fuse_file_info*) noexcept {
+  serve_change(
+      request,
+      [=](Filesystem& fs, const Caller& caller) {
+        return done(fs.fallocate(caller, Ino{ino}, mode, static_cast<std::uint64_t>(offset),
+                                 static_cast<std::uint64_t>(length)));
+      },
+      kAnswerDone);
+}
+
+void on_lseek(fuse_req_t request, fuse_ino_t ino, off_t offset, int whence,
+              fuse_file_info*) noexcept {
+  serve(
+      request,
+      [=](Filesystem& fs, const Caller& caller) {
+        return fs.lseek(caller, Ino{ino}, static_cast<std::uint64_t>(offset), whence);
+      },
+      [](Reply& reply, std::uint64_t& found) { reply.offset(found); });
+}
+
+// Contents first, by a worker if there are any, then the log, which answers for the whole group.
+void on_fsync(fuse_req_t request, fuse_ino_t ino, int, fuse_file_info*) noexcept {
+  refuse_cancellation();
+  Connection& connection = connection_of(request);
+  Reply reply(connection.settings, request);
+  const auto finish = [&connection, ino, caller = caller_of(request, holt::Wait::kYes)](
+                          Reply held, bool contents) {
+    if (contents) {
+      const Outcome<void> synced = connection.fs.sync_contents(caller, Ino{ino});
+      if (!synced) return held.error(value_of(synced.error()));
+    }
+    answer_when_durable(connection, std::move(held), [](Reply& later) { later.done(); });
+  };
+  const bool contents = connection.fs.has_contents_to_sync(Ino{ino});
+  if (!contents || connection.ending) return finish(std::move(reply), contents);
+  connection.workers.post([finish, token = Elsewhere(connection),
+                           reply = std::move(reply)]() mutable {
+    finish(std::move(reply), true);
+  });
+}
+
+}  // namespace
+
+void add_file_handlers(fuse_lowlevel_ops& ops) {
+  ops.create = on_create;
+  ops.tmpfile = on_tmpfile;
+  ops.open = on_open;
+  ops.flush = on_flush;
+  ops.release = on_release;
+  ops.read = on_read;
+  ops.write = on_write;
+  ops.fallocate = on_fallocate;
+  ops.lseek = on_lseek;
+  ops.fsync = on_fsync;
+}
+
+}  // namespace holtfs

@@ -1,0 +1,178 @@
+#include "fs/fuse/options.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <filesystem>
+#include <string_view>
+
+#include "fs/version.h"
+
+namespace holtfs {
+
+namespace {
+
+constexpr int kUsageError = 2;
+
+// mount(8)'s generic options and libfuse's own. Those with a value end in '='.
+constexpr std::array kPassed = {
+    "rw",           "suid",          "nosuid",     "dev",        "nodev",      "exec",
+    "noexec",       "async",         "dirsync",    "diratime",   "nodiratime", "allow_other",
+    "allow_root",   "auto_unmount",  "fsname=",    "subtype=",   "context=",   "fscontext=",
+    "defcontext=",  "rootcontext=",  "max_read=",  "symfollow",  "nosymfollow",
+    "default_permissions"};
+// What /etc/fstab may say and mount(8) may pass on; it means nothing here.
+constexpr std::array kIgnored = {"defaults", "auto", "noauto", "user", "nouser", "users",
+                                 "owner",    "group", "nofail", "_netdev"};
+
+template <class Table>
+bool contains(const Table& table, std::string_view name) {
+  return std::find(table.begin(), table.end(), name) != table.end();
+}
+
+// A number of bytes, with K, M, G or T behind it if wanted.
+bool parse_size(std::string_view text, std::uint64_t& bytes) {
+  const auto [rest, bad] = std::from_chars(text.data(), text.data() + text.size(), bytes);
+  if (bad != std::errc()) return false;
+  const std::string_view unit(rest, static_cast<std::size_t>(text.data() + text.size() - rest));
+  if (unit.empty()) return true;
+  constexpr std::string_view kUnits = "KMGT";
+  const std::size_t power = kUnits.find(static_cast<char>(unit.front() & ~0x20));
+  if (unit.size() > 1 || power == kUnits.npos) return false;
+  const unsigned shift = 10 * (static_cast<unsigned>(power) + 1);
+  if (bytes > (UINT64_MAX >> shift)) return false;
+  bytes <<= shift;
+  return true;
+}
+
+template <class Value>
+struct Choice {
+  std::string_view name;
+  Value value;
+};
+
+template <class Value, std::size_t N>
+bool choose(const std::array<Choice<Value>, N>& choices, std::string_view name, Value& out) {
+  for (const auto& choice : choices) {
+    if (choice.name != name) continue;
+    out = choice.value;
+    return true;
+  }
+  return false;
+}
+
+constexpr std::array<Choice<UringWanted>, 3> kUring = {
+    {{"auto", UringWanted::kAuto}, {"on", UringWanted::kOn}, {"off", UringWanted::kOff}}};
+constexpr std::array<Choice<ReaddirPlus>, 3> kPlus = {
+    {{"auto", ReaddirPlus::kAuto}, {"yes", ReaddirPlus::kYes}, {"no", ReaddirPlus::kNo}}};
+
+std::string apply_one(const std::string& option, MountOptions& options) {
+  const std::size_t equals = option.find('=');
+  const std::string name = option.substr(0, equals);
+  const bool has_value = equals != std::string::npos;
+  const std::string value = has_value ? option.substr(equals + 1) : "";
+  if (name == "io_uring") {
+    if (choose(kUring, has_value ? value : "on", options.io_uring)) return {};
+    return fmt::format("io_uring is auto, on or off, not '{}'", value);
+  }
+  if (name == "readdirplus" && has_value) {
+    if (choose(kPlus, value, options.readdirplus)) return {};
+    return fmt::format("readdirplus is auto, yes or no, not '{}'", value);
+  }
+  if (name == "cache" && has_value) {
+    if (parse_size(value, options.cache_bytes) && options.cache_bytes >= holt::kMinCacheBytes) {
+      return {};
+    }
+    return fmt::format("cache takes a size of at least {}M, such as 512M or 2G, not '{}'",
+                       holt::kMinCacheBytes >> 20, value);
+  }
+  if (name == "commit" && has_value) {
+    std::uint32_t seconds = 0;
+    const auto [rest, bad] = std::from_chars(value.data(), value.data() + value.size(), seconds);
+    if (bad != std::errc() || rest != value.data() + value.size() || seconds == 0 ||
+        seconds > 3600) {
+      return fmt::format("commit takes a number of seconds from 1 to 3600, not '{}'", value);
+    }
+    options.commit_ms = seconds * 1000;
+    return {};
+  }
+  if (option == "sync") {
+    options.sync = true;
+    options.passed.push_back(option);
+  } else if (option == "ro") {
+    options.read_only = true;
+    options.passed.push_back(option);
+  } else if (option == "noatime") {
+    options.atime = AtimePolicy::kNever;
+    options.passed.push_back(option);
+  } else if (option == "relatime" || option == "atime") {
+    options.atime = AtimePolicy::kRelative;
+  } else if (option == "strictatime") {
+    options.atime = AtimePolicy::kAlways;
+  } else if (contains(kPassed, has_value ? name + "=" : option)) {
+    options.passed.push_back(option);
+  } else if (!contains(kIgnored, option) && !option.starts_with("x-")) {
+    return fmt::format("unknown mount option '{}'", option);
+  }
+  return {};
+}
+
+constexpr const char* kAbout =
+    "Mounts the holtfs filesystem in the folder STORE on MOUNTPOINT; makes it first when STORE is "
+    "missing or empty.";
+
+}  // namespace
+
+std::string apply_mount_options(const std::string& list, MountOptions& options) {
+  std::size_t at = 0;
+  while (at <= list.size()) {
+    const std::size_t comma = std::min(list.find(',', at), list.size());
+    const std::string option = list.substr(at, comma - at);
+    at = comma + 1;
+    if (option.empty()) continue;
+    if (std::string error = apply_one(option, options); !error.empty()) return error;
+  }
+  return {};
+}
+
+std::expected<MountOptions, Stop> parse_options(int argc, const char* const* argv) {
+  MountOptions options;
+  std::vector<std::string> lists;
+  bool version = false;
+  CLI::App app(kAbout, "holtfs");
+  app.add_option("STORE", options.store, "folder that holds the filesystem");
+  app.add_option("MOUNTPOINT", options.mountpoint, "folder to mount it on");
+  app.add_flag("-f,--foreground", options.foreground, "stay in the foreground, log to standard error");
+  app.add_flag("-d,--debug", options.debug, "print every request (implies -f)");
+  app.add_option("-o", lists, "mount options, see holtfs(8)")->allow_extra_args(false);
+  app.add_flag("-V,--version", version, "print the version");
+  const auto usage_error = [](const std::string& sentence) {
+    return std::unexpected(
+        Stop{fmt::format("holtfs: {} (see holtfs --help)\n", sentence), kUsageError});
+  };
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    return std::unexpected(Stop{app.help(), 0});
+  } catch (const CLI::ParseError& error) {
+    return usage_error(error.what());
+  }
+  if (version) return std::unexpected(Stop{fmt::format("holtfs {}\n", kVersion), 0});
+  if (options.store.empty()) return usage_error("STORE is missing");
+  if (options.mountpoint.empty()) return usage_error("MOUNTPOINT is missing");
+  for (const std::string& list : lists) {
+    if (std::string error = apply_mount_options(list, options); !error.empty()) {
+      return usage_error(error);
+    }
+  }
+  options.foreground |= options.debug;
+  // The daemon leaves the folder it was started in.
+  options.store = std::filesystem::absolute(options.store).string();
+  options.mountpoint = std::filesystem::absolute(options.mountpoint).string();
+  return options;
+}
+
+}  // namespace holtfs

@@ -1,0 +1,143 @@
+#include "fs/fuse/session.h"
+
+#include <fmt/format.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <initializer_list>
+#include <memory>
+#include <thread>
+
+#include "fs/fuse/connection.h"
+#include "fs/fuse/handlers.h"
+#include "fs/fuse/uring.h"
+#include "fs/log.h"
+
+namespace holtfs {
+
+namespace {
+
+// Nobody else changes the filesystem, so the kernel may believe what it was told for as long as it likes.
+constexpr double kTimeoutSeconds = 24 * 3600;
+constexpr std::size_t kWorkers = 8;
+constexpr unsigned kMinThreads = 4, kMaxThreads = 64;
+
+struct SessionEnd {
+  void operator()(fuse_session* session) const { fuse_session_destroy(session); }
+};
+using SessionPtr = std::unique_ptr<fuse_session, SessionEnd>;
+
+SessionPtr make_session(const MountOptions& options, bool uring, Connection& connection) {
+  fuse_args args = FUSE_ARGS_INIT(0, nullptr);
+  const auto add = [&](const std::string& arg) { fuse_opt_add_arg(&args, arg.c_str()); };
+  add("holtfs");
+  const auto names = [&](std::string_view start) {
+    return std::any_of(options.passed.begin(), options.passed.end(),
+                       [&](const std::string& option) { return option.starts_with(start); });
+  };
+  if (!names("fsname=")) add("-ofsname=" + options.store);
+  if (!names("subtype=")) add("-osubtype=holtfs");
+  if (!names("default_permissions")) add("-odefault_permissions");
+  for (const std::string& option : options.passed) add("-o" + option);
+  if (options.debug) add("-d");
+  if (uring) add("-oio_uring");
+  SessionPtr session(fuse_session_new(&args, &handlers(), sizeof(fuse_lowlevel_ops), &connection));
+  fuse_opt_free_args(&args);
+  return session;
+}
+
+sigset_t ending_signals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
+  return signals;
+}
+
+// Waits for a signal that asks for the end, and brings it about. Another thread ends this by SIGTERM.
+class SignalThread {
+ public:
+  SignalThread(fuse_session* session, Connection& connection, std::string mountpoint)
+      : session_(session), connection_(connection), mountpoint_(std::move(mountpoint)) {
+    thread_ = std::thread([this] { run(); });
+  }
+  ~SignalThread() {
+    over_ = true;
+    pthread_kill(thread_.native_handle(), SIGTERM);
+    thread_.join();
+  }
+  SignalThread(const SignalThread&) = delete;
+  SignalThread& operator=(const SignalThread&) = delete;
+
+ private:
+  void run() {
+    const sigset_t signals = ending_signals();
+    int signal = 0;
+    sigwait(&signals, &signal);
+    if (over_) return;
+    log_info("ending on signal {}", signal);
+    // Not busy: the kernel ends the session by itself, with nothing left to answer.
+    if (umount2(mountpoint_.c_str(), UMOUNT_NOFOLLOW) == 0) return;
+    connection_.ending = true;
+    umount2(mountpoint_.c_str(), UMOUNT_NOFOLLOW | MNT_DETACH);
+    for (auto left = connection_.elsewhere.load(); left != 0; left = connection_.elsewhere.load()) {
+      connection_.elsewhere.wait(left);
+    }
+    fuse_session_exit(session_);
+  }
+
+  fuse_session* const session_;
+  Connection& connection_;
+  const std::string mountpoint_;
+  std::atomic<bool> over_{false};
+  std::thread thread_;
+};
+
+int loop(fuse_session* session, bool uring) {
+  fuse_loop_config* const config = fuse_loop_cfg_create();
+  const unsigned cores = std::max(1u, std::thread::hardware_concurrency());
+  fuse_loop_cfg_set_clone_fd(config, 1);
+  // Over io_uring only FORGET and the like come through the device.
+  fuse_loop_cfg_set_max_threads(
+      config, uring ? kMinThreads : std::clamp(cores * 2, kMinThreads, kMaxThreads));
+  const int result = fuse_session_loop_mt(session, config);
+  fuse_loop_cfg_destroy(config);
+  return result;
+}
+
+}  // namespace
+
+std::string run_session(Filesystem& fs, const MountOptions& options,
+                        const std::function<void()>& mounted) {
+  const UringChoice uring = choose_uring(options.io_uring);
+  if (uring.fatal) return uring.hint;
+  Connection connection(fs, kWorkers);
+  connection.settings.timeout = kTimeoutSeconds;
+  connection.sync = options.sync;
+  connection.readdirplus = options.readdirplus;
+
+  const SessionPtr session = make_session(options, uring.use, connection);
+  if (!session) return "the mount options were refused by libfuse";
+  if (fuse_session_mount(session.get(), options.mountpoint.c_str()) != 0) {
+    return fmt::format("cannot mount on {}", options.mountpoint);
+  }
+  if (!uring.hint.empty()) log_info("{}", uring.hint);
+  mounted();
+  int result = 0;
+  {
+    const SignalThread signals(session.get(), connection, options.mountpoint);
+    result = loop(session.get(), uring.use);
+  }
+  fuse_session_unmount(session.get());
+  connection.ending = true;
+  for (auto left = connection.settings.unanswered.load(); left != 0;
+       left = connection.settings.unanswered.load()) {
+    connection.settings.unanswered.wait(left);
+  }
+  if (result < 0) return fmt::format("the session ended with error {}", -result);
+  return {};
+}
+
+}  // namespace holtfs
