@@ -12,8 +12,8 @@
 //   F3  A reader that finds another blob in a frame than it looked for restarts; it concludes nothing.
 //   F4  The root blob is never evicted.
 //
-// Eviction is a clock over resident frames with one reference bit. Scans neither set the bit nor give
-// it to what they load, so a long scan evicts its own frames first.
+// Eviction is a clock over resident frames with one reference bit. Scans set it only for blobs on the way,
+// not for those they read through, so a long scan evicts its own frames first.
 //
 // Thread safety: every method from any thread.
 #pragma once

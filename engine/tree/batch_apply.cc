@@ -130,7 +130,12 @@ void BatchRun::move(const Tree::Hop& from, const Tree::Hop& to, const Step& step
   const std::size_t bytes = art::measure(source, subtree);
   const std::size_t needs =
       art::attach_bound(prefix.size(), source.size_of(source.head(subtree))) + bytes;
-  const bool copies = to.frame != kNoFrame || needs + kBlobBytes / 8 <= target.room();
+  const std::size_t comfortable = needs + kBlobBytes / 8;
+  if (to.frame == kNoFrame && target.room() < comfortable &&
+      target.room() + target.dead() >= comfortable) {
+    art::compact(target);
+  }
+  const bool copies = to.frame != kNoFrame || target.room() >= comfortable;
   if (!copies) return move_to_new_blob(source, subtree, target_hop, prefix);
   const art::Ref copy = art::copy_subtree(source, subtree, target);
   art::attach(target, prefix, target_hop.depth, copy);
@@ -152,6 +157,7 @@ void BatchRun::move_to_new_blob(art::Editor& from, art::Ref subtree, const Tree:
   art::attach(child, prefix, depth, copy);
   tree_.pool_.install(frame, id);
   tree_.mark_changed(frame);
+  tree_.queue_merge(prefix);
   std::vector<BlobId> edges_moved_along;
   art::release_subtree(from, subtree, edges_moved_along);
 }

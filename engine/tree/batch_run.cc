@@ -112,26 +112,24 @@ BatchRun::Outcome BatchRun::locate(bool whole_way) {
   return Outcome::kApplied;
 }
 
-BatchRun::Outcome BatchRun::note_miss(const Tree::Hop& hop, Tree::Step step) {
-  blob_ = hop.id;
+BatchRun::Outcome BatchRun::go(std::string_view key, bool prefix) {
+  way_.clear();
+  Tree::Hop hop;
+  art::Found found;
+  art::PrefixSpot spot;
+  const Tree::Step step = prefix ? tree_.descend_prefix(key, hop, blob_, spot, &way_)
+                                 : tree_.descend(key, hop, blob_, found, &way_);
+  if (step == Tree::Step::kOk) return Outcome::kApplied;
   return step == Tree::Step::kMiss ? Outcome::kMiss : Outcome::kRestart;
 }
 
 BatchRun::Outcome BatchRun::locate_step(const Step& step, Place& place, bool whole_way) {
-  Tree::Hop hop;
-  const auto go = [&](std::string_view key, bool prefix) {
-    way_.clear();
-    art::Found found;
-    art::PrefixSpot spot;
-    return prefix ? tree_.descend_prefix(key, hop, spot, &way_)
-                  : tree_.descend(key, hop, found, &way_);
-  };
-  const Tree::Step first = go(batch_.key(step), structural(step));
-  if (first != Tree::Step::kOk) return note_miss(hop, first);
+  const Outcome first = go(batch_.key(step), structural(step));
+  if (first != Outcome::kApplied) return first;
   place.blob = add_way(whole_way);
   if (step.kind == Kind::kChange && step.op == Op::kMove) {
-    const Tree::Step second = go(batch_.data(step), false);
-    if (second != Tree::Step::kOk) return note_miss(hop, second);
+    const Outcome second = go(batch_.data(step), false);
+    if (second != Outcome::kApplied) return second;
     place.second = add_way(whole_way);
   }
   return Outcome::kApplied;

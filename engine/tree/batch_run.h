@@ -59,7 +59,8 @@ class BatchRun {
   // Finds the blobs of all steps; with `whole_way`, those above them too.
   Outcome locate(bool whole_way);
   Outcome locate_step(const Step& step, Place& place, bool whole_way);
-  Outcome note_miss(const Tree::Hop& hop, Tree::Step step);
+  // Fills way_ with the blobs on the way to the key.
+  Outcome go(std::string_view key, bool prefix);
   std::size_t add_target(const Tree::Hop& hop);
   std::size_t add_way(bool whole_way);
   void sort_targets();

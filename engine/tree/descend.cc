@@ -30,48 +30,66 @@ Tree::Step Tree::enter(BlobId id, std::uint32_t depth, Hop& hop) {
   return Step::kOk;
 }
 
-Tree::Step Tree::descend(std::string_view key, Hop& hop, art::Found& found,
-                         std::vector<Hop>* path) {
-  Step step = enter(kRootBlob, 0, hop);
-  for (;;) {
-    if (step != Step::kOk) return step;
-    if (path != nullptr) path->push_back(hop);
-    found = art::find(view(hop.frame), key, hop.depth);
-    if (found.where != art::Where::kEdge) return Step::kOk;
-    Hop next;
-    step = enter(found.child, found.depth, next);
-    // The child counts only if the parent that named it did not change meanwhile.
-    if (!still(hop)) return Step::kRestart;
-    hop = next;
-  }
+Tree::Step Tree::begin_descent(Hop& hop, BlobId& miss, std::vector<Hop>* path) {
+  if (hop.frame != kNoFrame && still(hop)) return Step::kOk;
+  if (path != nullptr) path->clear();
+  const Step step = enter(kRootBlob, 0, hop);
+  if (step == Step::kOk && path != nullptr) path->push_back(hop);
+  if (step == Step::kMiss) miss = kRootBlob;
+  if (step != Step::kOk) hop = {};
+  return step;
 }
 
-Tree::Step Tree::descend_prefix(std::string_view prefix, Hop& hop, art::PrefixSpot& spot,
-                                std::vector<Hop>* path) {
-  Step step = enter(kRootBlob, 0, hop);
-  for (;;) {
-    if (step != Step::kOk) return step;
-    if (path != nullptr) path->push_back(hop);
-    spot = art::find_prefix(view(hop.frame), prefix, hop.depth);
-    if (spot.kind != art::PrefixSpot::Kind::kEdge) return Step::kOk;
-    Hop next;
-    step = enter(spot.child, spot.depth, next);
-    if (!still(hop)) return Step::kRestart;
-    hop = next;
+Tree::Step Tree::follow_edge(BlobId child, std::uint32_t depth, Hop& hop, BlobId& miss,
+                             std::vector<Hop>* path) {
+  Hop next;
+  Step step = enter(child, depth, next);
+  // The child counts only if the parent that named it did not change meanwhile.
+  if (!still(hop)) step = Step::kRestart;
+  if (step == Step::kMiss) {
+    miss = child;
+    return step;
   }
+  pool_.reference(hop.frame);
+  hop = step == Step::kOk ? next : Hop{};
+  if (step == Step::kOk && path != nullptr) path->push_back(hop);
+  return step;
+}
+
+Tree::Step Tree::descend(std::string_view key, Hop& hop, BlobId& miss, art::Found& found,
+                         std::vector<Hop>* path) {
+  Step step = begin_descent(hop, miss, path);
+  while (step == Step::kOk) {
+    found = art::find(view(hop.frame), key, hop.depth);
+    if (found.where != art::Where::kEdge) return step;
+    step = follow_edge(found.child, found.depth, hop, miss, path);
+  }
+  return step;
+}
+
+Tree::Step Tree::descend_prefix(std::string_view prefix, Hop& hop, BlobId& miss,
+                                art::PrefixSpot& spot, std::vector<Hop>* path) {
+  Step step = begin_descent(hop, miss, path);
+  while (step == Step::kOk) {
+    spot = art::find_prefix(view(hop.frame), prefix, hop.depth);
+    if (spot.kind != art::PrefixSpot::Kind::kEdge) return step;
+    step = follow_edge(spot.child, spot.depth, hop, miss, path);
+  }
+  return step;
 }
 
 // Calls read(view, leaf) with the key's leaf, perhaps more than once; the last call counts.
 template <class Read>
 Result<void> Tree::read_leaf(std::string_view key, Wait wait, Read&& read) {
+  std::uint64_t shape = begin_shape();
+  Hop hop;
   for (int attempt = 0;; ++attempt) {
-    const std::uint64_t shape = begin_shape();
-    Hop hop;
     art::Found found;
-    Step step = descend(key, hop, found);
+    BlobId miss{};
+    const Step step = descend(key, hop, miss, found);
     if (step == Step::kMiss) {
       if (wait == Wait::kNo) return fail(Code::kWouldBlock);
-      if (auto loaded = load(hop.id, true, shape); !loaded) return loaded;
+      if (auto loaded = load(miss, true, shape); !loaded) return loaded;
       attempt = 0;
       continue;
     }
@@ -97,6 +115,8 @@ Result<void> Tree::read_leaf(std::string_view key, Wait wait, Read&& read) {
       }
     }
     counters.restarts.fetch_add(1, std::memory_order_relaxed);
+    hop = {};
+    shape = begin_shape();
   }
 }
 

@@ -45,6 +45,10 @@ void Tree::note_erased(std::string_view key, BlobId id, std::size_t live_before,
   constexpr std::size_t kStep = kBlobBytes / 16;
   if (id == kRootBlob || live_after >= live_before || live_after >= kUnderfull) return;
   if (live_before / kStep == live_after / kStep && live_after > sizeof(DiskBlobHeader) + 64) return;
+  queue_merge(key);
+}
+
+void Tree::queue_merge(std::string_view key) {
   const MutexLock lock(merge_mutex_);
   if (merge_keys_.size() < kMaxQueued) merge_keys_.emplace_back(key);
 }
@@ -82,8 +86,7 @@ Tree::MergeStep Tree::merge_inside(std::string_view key, BlobId& miss) {
   std::vector<Hop> path;
   Hop child;
   art::Found found;
-  const Step step = descend(key, child, found, &path);
-  miss = child.id;
+  const Step step = descend(key, child, miss, found, &path);
   if (step == Step::kMiss) return MergeStep::kMiss;
   if (step == Step::kRestart) return MergeStep::kAgain;
   if (path.size() < 2) return MergeStep::kDone;

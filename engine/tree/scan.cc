@@ -27,58 +27,63 @@ void move_behind_last(art::ScanBound& bound, const art::ScanBuffer& buffer) {
 
 }  // namespace
 
-// Collects the next entries from one blob, descending from the root; or only moves the bound, past a blob
-// that has nothing more.
+// Where a scan looks for its next entries; kept while a blob is loaded.
+struct Tree::ScanSpot {
+  std::uint64_t shape = 0;
+  Hop hop;
+  BlobId miss{};
+  std::string path;  // bytes above the blob's root
+  unsigned char last_byte = 255;
+  bool latched = false;  // too many races were lost: latch what is read
+};
+
+// Collects the next entries from one blob; or only moves the bound, past a blob that has nothing more.
 Tree::Step Tree::scan_step(art::ScanBound& bound, const art::ScanFilter& filter, std::size_t limit,
-                           art::ScanBuffer& out, std::uint64_t shape, bool latched,
-                           bool& done, Hop& hop) {
+                           art::ScanBuffer& out, ScanSpot& spot, bool& done) {
   using Mode = art::ScanBound::Mode;
   const Mark mark(out);
-  std::string path;
-  unsigned char last_byte = 255;
-  Step step = enter(kRootBlob, 0, hop);
+  Hop& hop = spot.hop;
+  if (hop.frame == kNoFrame || !still(hop)) spot.path.clear(), spot.last_byte = 255;
+  Step step = begin_descent(hop, spot.miss, nullptr);
   for (;;) {
     if (step != Step::kOk) return step;
     Frame& frame = pool_.frame(hop.frame);
-    if (latched) {
+    if (spot.latched) {
       frame.latch.lock_shared();
       hop.version = frame.latch.version();
     }
     art::WalkResult walked{.end = art::WalkEnd::kGarbage, .path = {}};
     if (frame.blob.load(std::memory_order_acquire) == index_of(hop.id)) {
-      walked = art::walk(view(hop.frame), path, last_byte, bound, filter, limit, out);
+      walked =
+          art::walk(view(hop.frame), spot.path, spot.last_byte, bound, filter, limit, out);
     }
-    if (latched) frame.latch.unlock_shared();
-    if (walked.end == art::WalkEnd::kGarbage || !still(hop)) {
+    if (spot.latched) frame.latch.unlock_shared();
+    const bool good = walked.end != art::WalkEnd::kGarbage && still(hop);
+    const bool collected = out.entries.size() > mark.entries;
+    if (good && walked.end == art::WalkEnd::kEdge && !collected) {
+      const auto depth = static_cast<std::uint32_t>(walked.path.size() - 1);
+      step = follow_edge(walked.child, depth, hop, spot.miss, nullptr);
+      if (step != Step::kOk) continue;
+      spot.path = std::move(walked.path);
+      spot.path.pop_back();
+      spot.last_byte = walked.last_byte;
+      continue;
+    }
+    if (!good || !same_shape(spot.shape)) {
       mark.restore(out);
       return Step::kRestart;
     }
-    const bool collected = out.entries.size() > mark.entries;
-    if (walked.end != art::WalkEnd::kEdge || collected) {
-      if (!same_shape(shape)) {
-        mark.restore(out);
-        return Step::kRestart;
-      }
-      const bool exhausted = walked.end == art::WalkEnd::kExhausted;
-      const bool at_root = hop.id == kRootBlob;
-      done = walked.end == art::WalkEnd::kPastEnd || (exhausted && at_root);
-      if (exhausted && !at_root) {
-        // On behind all entries that lead to this blob.
-        path.push_back(static_cast<char>(last_byte));
-        bound = {std::move(path), Mode::kAfterPrefix};
-      } else if (collected) {
-        move_behind_last(bound, out);
-      }
-      return Step::kOk;
+    const bool exhausted = walked.end == art::WalkEnd::kExhausted;
+    const bool at_root = hop.id == kRootBlob;
+    done = walked.end == art::WalkEnd::kPastEnd || (exhausted && at_root);
+    if (exhausted && !at_root) {
+      // On behind all entries that lead to this blob.
+      spot.path.push_back(static_cast<char>(spot.last_byte));
+      bound = {std::move(spot.path), Mode::kAfterPrefix};
+    } else if (collected) {
+      move_behind_last(bound, out);
     }
-    Hop next;
-    const auto depth = static_cast<std::uint32_t>(walked.path.size() - 1);
-    step = enter(walked.child, depth, next);
-    if (!still(hop)) return Step::kRestart;
-    hop = next;
-    path = std::move(walked.path);
-    path.pop_back();
-    last_byte = walked.last_byte;
+    return Step::kOk;
   }
 }
 
@@ -86,17 +91,20 @@ Result<bool> Tree::scan(art::ScanBound& bound, const art::ScanFilter& filter, st
                         art::ScanBuffer& out, Wait wait) {
   bool done = false;
   int lost = 0;
+  ScanSpot spot;
+  spot.shape = begin_shape();
   while (!done && out.entries.size() < limit) {
-    Hop hop;
-    const std::uint64_t shape = begin_shape();
-    const Step step = scan_step(bound, filter, limit, out, shape, lost > kPatience, done, hop);
-    lost = step == Step::kRestart ? lost + 1 : 0;
+    const Step step = scan_step(bound, filter, limit, out, spot, done);
     if (step == Step::kMiss) {
       if (wait == Wait::kNo) return fail(Code::kWouldBlock);
-      if (auto loaded = load(hop.id, false, shape); !loaded) return pass(loaded);
-    } else if (step == Step::kRestart) {
-      counters.restarts.fetch_add(1, std::memory_order_relaxed);
+      if (auto loaded = load(spot.miss, false, spot.shape); !loaded) return pass(loaded);
+      continue;
     }
+    if (step == Step::kRestart) counters.restarts.fetch_add(1, std::memory_order_relaxed);
+    lost = step == Step::kRestart ? lost + 1 : 0;
+    spot = {};
+    spot.shape = begin_shape();
+    spot.latched = lost > kPatience;
   }
   return done;
 }

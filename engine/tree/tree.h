@@ -109,16 +109,23 @@ class Tree {
   Step enter(BlobId id, std::uint32_t depth, Hop& hop);
   bool still(const Hop& hop) const { return pool_.frame(hop.frame).latch.still(hop.version); }
   art::View view(FrameIndex frame) const { return art::View(pool_.bytes(frame)); }
-  // Descends to the blob where the search for the key ends. kMiss: `hop.id` is not resident. `path`, if
-  // given, gets all hops.
-  Step descend(std::string_view key, Hop& hop, art::Found& found, std::vector<Hop>* path = nullptr);
-  Step descend_prefix(std::string_view prefix, Hop& hop, art::PrefixSpot& spot,
+  // Descends to the blob where the search for the key ends: from `hop` if it was set by an earlier call that
+  // missed and still stands, else from the root. So a search makes headway however few frames there are. kMiss:
+  // `miss` has to be loaded, `hop` is the blob above it. kRestart: `hop` is reset. `path`, if given, gets all
+  // hops from the root on.
+  Step descend(std::string_view key, Hop& hop, BlobId& miss, art::Found& found,
+               std::vector<Hop>* path = nullptr);
+  Step descend_prefix(std::string_view prefix, Hop& hop, BlobId& miss, art::PrefixSpot& spot,
                       std::vector<Hop>* path = nullptr);
+  Step begin_descent(Hop& hop, BlobId& miss, std::vector<Hop>* path);
+  Step follow_edge(BlobId child, std::uint32_t depth, Hop& hop, BlobId& miss,
+                   std::vector<Hop>* path);
 
   template <class Read>
   Result<void> read_leaf(std::string_view key, Wait wait, Read&& read);
+  struct ScanSpot;
   Step scan_step(art::ScanBound& bound, const art::ScanFilter& filter, std::size_t limit,
-                 art::ScanBuffer& out, std::uint64_t shape, bool latched, bool& done, Hop& hop);
+                 art::ScanBuffer& out, ScanSpot& spot, bool& done);
 
   // Brings a blob into a frame. `keep`: it will be used again soon. `shape` is from before the search that
   // led to the blob.
@@ -136,6 +143,7 @@ class Tree {
 
   void mark_changed(FrameIndex frame);
   void note_erased(std::string_view key, BlobId id, std::size_t live_before, std::size_t live_after);
+  void queue_merge(std::string_view key);
   void merge_at(std::string_view key);
   enum class MergeStep : std::uint8_t { kDone, kAgain, kMiss, kNeedFrames };
   MergeStep merge_inside(std::string_view key, BlobId& miss);

@@ -150,5 +150,5 @@ BOOST_AUTO_TEST_CASE(random_batches_on_few_keys_agree_with_an_ordered_map) {
 }
 
 BOOST_AUTO_TEST_CASE(random_batches_beyond_the_cache_agree_with_an_ordered_map) {
-  run_model(test_seed() ^ 1, 12, 4000, 6000);
+  run_model(test_seed() ^ 1, 8, 3000, 6000);
 }
