@@ -42,6 +42,7 @@ holt::Result<void> Filesystem::close() {
   holt::Result<void> written;
   if (started_ && !options_.store.read_only) written = write_state(true);
   holt::Result<void> closed = store_->close();
+  store_.reset();  // the next to open it may come
   return written ? std::move(closed) : std::move(written);
 }
 
