@@ -52,6 +52,11 @@ inline constexpr std::uint64_t kMinCacheBytes = 16u << 20;
 enum class Wait : std::uint8_t { kYes, kNo };
 
 // A list of changes, applied all or not at all, in the order given. Keys and values are copied.
+//
+// A batch is refused with kInvalid when a step builds on an earlier one in a way that cannot be checked
+// beforehand: a patch or add of a key that an earlier step put, erased or moved; a put, patch, add or
+// erase below a prefix that an earlier step moved; a move of or onto a prefix below which an earlier step
+// put or erased a key. Moves may follow each other when they name the same prefixes (a swap is three of them).
 class Batch {
  public:
   enum class Op : std::uint8_t {

@@ -220,7 +220,7 @@ void Editor::remove_child(std::uint32_t place, unsigned char byte) {
   }
   set_count(ref, left);
   if (left == 0 || left > shrink_at(now.kind())) return;
-  if (node_bytes(smaller(now.kind())) <= room()) change_kind(place, smaller(now.kind()));
+  if (can_spare(node_bytes(smaller(now.kind())))) change_kind(place, smaller(now.kind()));
 }
 
 void Editor::change_kind(std::uint32_t place, NodeKind kind) {

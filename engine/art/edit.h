@@ -26,6 +26,9 @@ class Editor : public View {
 
   std::byte* base() const { return base_; }
   std::size_t room() const { return kBlobBytes - used(); }
+  // Room that changes to come were promised: what merely improves the shape must leave it alone.
+  void keep_room(std::size_t bytes) { kept_ = bytes; }
+  bool can_spare(std::size_t bytes) const { return bytes + kept_ <= room(); }
 
   void set_ref(std::uint32_t place, Ref ref) { store<std::uint16_t>(base_ + place, ref); }
   static constexpr std::uint32_t root_place() { return offsetof(DiskBlobHeader, root); }
@@ -71,6 +74,7 @@ class Editor : public View {
   void change_kind(std::uint32_t place, NodeKind kind);
 
   std::byte* base_;
+  std::size_t kept_ = 0;
 };
 
 // Room that put() can need at most for a key of `key_size` bytes.

@@ -135,7 +135,7 @@ void collapse(Editor& blob, Path& path) {
       });
       if (blob.head(rest).kind() == NodeKind::kBlobEdge) return;  // B4
     }
-    if (prepend_bound(blob, bytes.size(), rest) > blob.room()) return;
+    if (!blob.can_spare(prepend_bound(blob, bytes.size(), rest))) return;
     blob.set_ref(place, prepend(blob, bytes, rest));
     blob.release(ref);
     if (prefixed) blob.release(above);

@@ -81,12 +81,12 @@ void BatchRun::apply_step(const Step& step, const Place& place, bool exclusive) 
 }
 
 void BatchRun::put_value(const Tree::Hop& hop, const Step& step) {
-  art::Editor blob(tree_.pool_.bytes(hop.frame));
+  art::Editor blob = editor_at(hop.frame);
   art::put(blob, batch_.key(step), hop.depth, batch_.data(step));
 }
 
 void BatchRun::patch_value(const Tree::Hop& hop, const Step& step) {
-  art::Editor blob(tree_.pool_.bytes(hop.frame));
+  art::Editor blob = editor_at(hop.frame);
   const art::Found found = art::find(blob, batch_.key(step), hop.depth);
   if (found.where != art::Where::kLeaf) return;  // recovery of a log this program did not write
   const art::NodeHead head = blob.head(found.ref);
@@ -103,12 +103,12 @@ void BatchRun::patch_value(const Tree::Hop& hop, const Step& step) {
 }
 
 void BatchRun::erase_key(const Tree::Hop& hop, const Step& step) {
-  art::Editor blob(tree_.pool_.bytes(hop.frame));
+  art::Editor blob = editor_at(hop.frame);
   art::erase(blob, batch_.key(step), hop.depth);
 }
 
 void BatchRun::erase_prefix(const Tree::Hop& hop, const Step& step) {
-  art::Editor blob(tree_.pool_.bytes(hop.frame));
+  art::Editor blob = editor_at(hop.frame);
   std::vector<BlobId> children;
   if (batch_.key(step).empty()) {
     art::clear(blob, children);
@@ -120,13 +120,13 @@ void BatchRun::erase_prefix(const Tree::Hop& hop, const Step& step) {
 
 void BatchRun::move(const Tree::Hop& from, const Tree::Hop& to, const Step& step) {
   const std::string_view prefix = batch_.data(step);
-  art::Editor source(tree_.pool_.bytes(from.frame));
+  art::Editor source = editor_at(from.frame);
   const art::Ref subtree = art::detach(source, batch_.key(step), from.depth);
   if (subtree == 0) return;
   // Taking the subtree off may have freed the way the new prefix takes.
   const Tree::Hop target_hop = to.frame == kNoFrame ? find_inside(prefix, false) : to;
   if (target_hop.id == from.id) return art::attach(source, prefix, from.depth, subtree);
-  art::Editor target(tree_.pool_.bytes(target_hop.frame));
+  art::Editor target = editor_at(target_hop.frame);
   const std::size_t bytes = art::measure(source, subtree);
   const std::size_t needs =
       art::attach_bound(prefix.size(), source.size_of(source.head(subtree))) + bytes;
@@ -152,7 +152,7 @@ void BatchRun::move_to_new_blob(art::Editor& from, art::Ref subtree, const Tree:
   spare_ids_.pop_back();
   art::Editor child = art::Editor::format(tree_.pool_.bytes(frame), id);
   const art::Ref copy = art::copy_subtree(from, subtree, child);
-  art::Editor parent(tree_.pool_.bytes(to.frame));
+  art::Editor parent = editor_at(to.frame);
   const std::uint32_t depth = art::attach_edge(parent, prefix, to.depth, id);
   art::attach(child, prefix, depth, copy);
   tree_.pool_.install(frame, id);

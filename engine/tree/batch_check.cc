@@ -32,12 +32,14 @@ Result<void> check_sizes(const Batch& batch, const Batch::Step& step) {
   return {};
 }
 
+bool patch_of(const Batch::Step& step) { return step.op == Op::kPatch || step.op == Op::kAdd; }
+
 // Whether `later` would have to see what `earlier` did, in a way the checks beforehand cannot.
 bool depends(const Batch& batch, const Batch::Step& earlier, const Batch::Step& later) {
   if (earlier.kind != Kind::kChange || later.kind != Kind::kChange) return false;
   const std::string_view before = batch.key(earlier);
   const std::string_view key = batch.key(later);
-  const bool patches = later.op == Op::kPatch || later.op == Op::kAdd;
+  const bool patches = patch_of(later);
   if (earlier.op == Op::kMove || earlier.op == Op::kErasePrefix) {
     const std::string_view to = earlier.op == Op::kMove ? batch.data(earlier) : before;
     const auto within = [&](std::string_view other) {
@@ -54,8 +56,12 @@ bool depends(const Batch& batch, const Batch::Step& earlier, const Batch::Step& 
     };
     return clashes(key) || (later.op == Op::kMove && clashes(batch.data(later)));
   }
-  if (later.op == Op::kMove) return before.starts_with(key) || before.starts_with(batch.data(later));
-  return patches && key == before && earlier.op != Op::kPatch && earlier.op != Op::kAdd;
+  if (later.op == Op::kMove) {
+    // Room was found for the subtree as it is; a patch leaves its size alone.
+    return patch_of(earlier) ? before.starts_with(batch.data(later))
+                             : before.starts_with(key) || before.starts_with(batch.data(later));
+  }
+  return patches && key == before && !patch_of(earlier);
 }
 
 }  // namespace

@@ -238,7 +238,9 @@ BatchRun::Outcome BatchRun::plan_room(bool exclusive) {
       if (target.room > 0) target.room = sum;
     }
   }
+  kept_room_ = 0;
   for (const Target& target : targets_) {
+    kept_room_ = std::max(kept_room_, target.room);
     if (target.room <= editor(target).room()) continue;
     blob_ = target.hop.id;
     room_ = target.room;

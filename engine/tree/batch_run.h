@@ -68,8 +68,11 @@ class BatchRun {
   void unlatch_targets(bool changed);
   bool still_ends_here(const Step& step, const Place& place) const;
 
-  art::Editor editor(const Target& target) const {
-    return art::Editor(tree_.pool_.bytes(target.hop.frame));
+  art::Editor editor(const Target& target) const { return editor_at(target.hop.frame); }
+  art::Editor editor_at(FrameIndex frame) const {
+    art::Editor blob(tree_.pool_.bytes(frame));
+    blob.keep_room(kept_room_);
+    return blob;
   }
   const Target& target(std::size_t index) const { return targets_[index]; }
 
@@ -116,6 +119,7 @@ class BatchRun {
   std::uint64_t shape_ = 0;
   BlobId blob_{};
   std::size_t room_ = 0;
+  std::size_t kept_room_ = 0;  // the most that any target was promised
   std::string prefix_;
   Error error_{Code::kInvalid};
   Lsn at_{};
