@@ -15,8 +15,9 @@ constexpr std::chrono::milliseconds kAskAgain{100};
 
 }  // namespace
 
-Admission::Admission(std::uint64_t capacity, std::function<void()> on_pressure)
-    : capacity_(capacity), on_pressure_(std::move(on_pressure)) {}
+Admission::Admission(std::uint64_t capacity, std::function<void()> on_pressure,
+                     std::function<std::optional<Error>()> give_up)
+    : capacity_(capacity), on_pressure_(std::move(on_pressure)), give_up_(std::move(give_up)) {}
 
 void Admission::press() const {
   if (on_pressure_) on_pressure_();
@@ -36,7 +37,7 @@ Admission::Outcome Admission::try_take(std::uint64_t bytes) {
   return crosses ? Outcome::kTakenCrossingHalf : Outcome::kTaken;
 }
 
-bool Admission::take(std::uint64_t bytes) {
+Result<bool> Admission::take(std::uint64_t bytes) {
   const Outcome outcome = try_take(bytes);
   if (outcome == Outcome::kFull) [[unlikely]]
     return wait_and_take(bytes);
@@ -44,21 +45,25 @@ bool Admission::take(std::uint64_t bytes) {
   return outcome != Outcome::kClosed;
 }
 
-bool Admission::wait_and_take(std::uint64_t bytes) {
+Result<bool> Admission::wait_and_take(std::uint64_t bytes) {
   wait_count_.fetch_add(1, std::memory_order_relaxed);
   Outcome outcome = Outcome::kFull;
   while (outcome == Outcome::kFull) {
     press();  // outside the mutex: the owner may trim from within it
-    MutexLock lock(mutex_);
-    // Announced before the last look: give_back() either leaves room for that look or sees the
-    // waiter.
-    waiters_.fetch_add(1, std::memory_order_seq_cst);
-    outcome = try_take(bytes);
-    if (outcome == Outcome::kFull) {
-      lock.wait_for(room_, kAskAgain);
+    {
+      MutexLock lock(mutex_);
+      // Announced before the last look: give_back() either leaves room for that look or sees the
+      // waiter.
+      waiters_.fetch_add(1, std::memory_order_seq_cst);
       outcome = try_take(bytes);
+      if (outcome == Outcome::kFull) {
+        lock.wait_for(room_, kAskAgain);
+        outcome = try_take(bytes);
+      }
+      waiters_.fetch_sub(1, std::memory_order_seq_cst);
     }
-    waiters_.fetch_sub(1, std::memory_order_seq_cst);
+    if (outcome != Outcome::kFull || !give_up_) continue;
+    if (auto why = give_up_()) return std::unexpected<Error>(std::move(*why));
   }
   return outcome != Outcome::kClosed;
 }

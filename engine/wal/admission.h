@@ -11,18 +11,21 @@
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
+#include <optional>
 
 #include "engine/base/annotations.h"
+#include "engine/base/result.h"
 
 namespace holt::wal {
 
 class Admission {
  public:
-  // `on_pressure` as in RingOptions; may be empty.
-  Admission(std::uint64_t capacity, std::function<void()> on_pressure);
+  // `on_pressure` and `give_up` as in RingOptions; may be empty.
+  Admission(std::uint64_t capacity, std::function<void()> on_pressure,
+            std::function<std::optional<Error>()> give_up);
 
-  // Takes `bytes` of credit, asleep while there is too little. False: closed.
-  bool take(std::uint64_t bytes);
+  // Takes `bytes` of credit, asleep while there is too little. False: closed. Errors: give_up()'s.
+  Result<bool> take(std::uint64_t bytes);
   // Bytes that were admitted and not used, or trimmed, may be admitted again.
   void give_back(std::uint64_t bytes);
   // Calls on_pressure when more than half of the ring is in use.
@@ -36,11 +39,12 @@ class Admission {
  private:
   enum class Outcome { kTaken, kTakenCrossingHalf, kFull, kClosed };
   Outcome try_take(std::uint64_t bytes);
-  bool wait_and_take(std::uint64_t bytes);
+  Result<bool> wait_and_take(std::uint64_t bytes);
   void press() const;
 
   const std::uint64_t capacity_;
   const std::function<void()> on_pressure_;
+  const std::function<std::optional<Error>()> give_up_;
   alignas(64) std::atomic<std::uint64_t> used_{0};
   alignas(64) std::atomic<bool> closed_{false};
   std::atomic<std::uint32_t> waiters_{0};

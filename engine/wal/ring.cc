@@ -15,7 +15,7 @@ class Ring::Impl {
  public:
   Impl(Storage& storage, std::byte* memory, RingOptions&& options)
       : capacity_(options.bytes),
-        admission_(options.bytes, std::move(options.on_pressure)),
+        admission_(options.bytes, std::move(options.on_pressure), std::move(options.give_up)),
         sequencer_(memory, options.bytes, options.generation, options.start),
         committer_(storage, sequencer_, options.bytes, options.start, options.commit_interval_ms,
                    [this] { admission_.close(); }) {}
@@ -41,7 +41,9 @@ Result<void> Ring::admit(std::size_t payload_size) {
       record_bytes(payload_size) > limit) {
     return fail(Code::kTooLarge, "the batch does not fit into a quarter of the log");
   }
-  if (!impl_->admission_.take(record_bytes(payload_size))) return std::unexpected(poison_error());
+  auto taken = impl_->admission_.take(record_bytes(payload_size));
+  if (!taken) return pass(taken);
+  if (!*taken) return std::unexpected(poison_error());
   return {};
 }
 

@@ -25,6 +25,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string_view>
 
 #include "engine/base/result.h"
@@ -45,7 +46,9 @@ struct RingOptions {
   // Called, from any thread, when admitted bytes come to exceed half of the ring or still do after
   // a trim, and, again and again, while a writer has to wait: the owner starts a checkpoint. Must
   // not block.
-  std::function<void()> on_pressure;
+  std::function<void()> on_pressure = {};
+  // Asked by a writer that waits for room, each time it wakes: an error ends the wait. May be empty.
+  std::function<std::optional<Error>()> give_up = {};
 };
 
 class Ring {
@@ -56,7 +59,7 @@ class Ring {
 
   // Secures room for a record of `payload_size` bytes; waits (asleep) for trim() when the ring is
   // full. Call it holding no latch and outside the gate. Errors: kTooLarge (more than a quarter of
-  // the ring), kReadOnly (poisoned).
+  // the ring), kReadOnly (poisoned), and give_up()'s.
   Result<void> admit(std::size_t payload_size);
   // Gives back what admit() secured, when the batch was not applied after all.
   void cancel(std::size_t payload_size);
