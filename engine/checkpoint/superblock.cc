@@ -46,7 +46,8 @@ bool blank(std::span<const std::byte> bytes) {
   return std::all_of(bytes.begin(), bytes.end(), [](std::byte byte) { return byte == std::byte{0}; });
 }
 
-// The newest valid copy in an area; nothing when there is none.
+// The newest valid copy in an area; nothing when none was ever written. kCorrupt when there is none any
+// more: the one that is lost may have been the newest of all.
 Result<std::optional<Superblock>> read_area(Storage& storage, unsigned area,
                                             std::vector<std::string>& problems) {
   auto bytes = storage.read_area(area == 0 ? Storage::Area::kSuper0 : Storage::Area::kSuper1);
@@ -54,9 +55,12 @@ Result<std::optional<Superblock>> read_area(Storage& storage, unsigned area,
   if (blank(*bytes)) return std::nullopt;
   bytes->resize(kSuperblockStride);
   std::optional<Superblock> best;
+  const std::size_t problems_before = problems.size();
   for (std::size_t copy = 0; copy < kSuperblockCopies; ++copy) {
     DiskSuperblock disk;
     std::memcpy(&disk, bytes->data() + copy * kSuperblockCopyStride, sizeof disk);
+    // The area's first write was cut short by a crash: nothing is damaged.
+    if (blank(std::as_bytes(std::span(&disk, 1)))) continue;
     auto superblock = decode(disk, area);
     if (superblock) {
       if (!best || superblock->sequence > best->sequence) best = *superblock;
@@ -67,7 +71,12 @@ Result<std::optional<Superblock>> read_area(Storage& storage, unsigned area,
       return pass(superblock);
     }
   }
-  return best;
+  if (best || problems.size() == problems_before) return best;
+  std::string all;
+  for (std::size_t i = problems_before; i < problems.size(); ++i) {
+    all += (all.empty() ? "" : "; ") + problems[i];
+  }
+  return fail(Code::kCorrupt, fmt::format("no copy of a superblock can be used ({})", all));
 }
 
 Result<void> read_map(Storage& storage, const Superblock& superblock, BlobMap& blobs) {
@@ -117,10 +126,7 @@ Result<Superblock> read_superblock(Storage& storage, BlobMap& blobs,
     if (*found && (!newest || (*found)->sequence > newest->sequence)) newest = **found;
   }
   if (!newest) {
-    std::string all;
-    for (const std::string& problem : problems) all += (all.empty() ? "" : "; ") + problem;
-    return fail(Code::kCorrupt, fmt::format("no superblock can be used ({})",
-                                            all.empty() ? "none was ever written" : all));
+    return fail(Code::kCorrupt, "no superblock can be used (none was ever written)");
   }
   if (auto map = read_map(storage, *newest, blobs); !map) {
     return fail(map.error().code(), fmt::format("superblock {}: {}", newest->area,

@@ -30,9 +30,9 @@ struct Superblock {
 Result<void> write_superblock(Storage& storage, const Superblock& superblock);
 
 // The newest superblock; its map is decoded into `blobs`. Damage that does no harm (one of the two copies in
-// an area) is appended to `problems`. kCorrupt when no superblock is valid, or the newest one's map is
-// not; an older superblock is no way out then, for what it refers to may be overwritten. kInvalid
-// when it is of another format version.
+// an area) is appended to `problems`. kCorrupt when no superblock is valid, neither copy in an area that was
+// written, or not the newest one's map; an older superblock is no way out then, for what it refers to may
+// be overwritten. kInvalid when it is of another format version.
 Result<Superblock> read_superblock(Storage& storage, BlobMap& blobs,
                                    std::vector<std::string>& problems);
 
