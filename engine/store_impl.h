@@ -55,9 +55,10 @@ class Store::Impl {
   Result<std::byte*> map_log(const Superblock& superblock, bool create);
 
   std::byte* log_memory_ = nullptr;
-  Lsn recovered_{};  // where replay stands
+  Lsn recovered_{};  // where replay stands; changed inside the gate while checkpoints may run
   bool closed_ = false;
 
+  Mutex work_turn_;  // one at a time: each drop is one thread's business; taken before the gate
   Mutex work_mutex_;
   std::condition_variable work_;
   bool stopping_ GUARDED_BY(work_mutex_) = false;

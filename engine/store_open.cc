@@ -57,6 +57,12 @@ Result<void> Store::Impl::open() {
     auto read = read_superblock(*storage_, blobs_, open_problems_);
     if (!read) return pass(read);
     superblock = *read;
+    // A process that died before its last sync, or whose last sync failed, left a superblock that is perhaps
+    // in the page cache only. What the one before it refers to is free from now on, so this one must be
+    // durable first; and after a failed sync only a new write makes it so.
+    if (!storage_->read_only()) {
+      if (auto written = write_superblock(*storage_, superblock); !written) return written;
+    }
   }
   checkpointer_ = std::make_unique<Checkpointer>(*storage_, *pool_, blobs_, gate_, superblock);
   tree_ = std::make_unique<Tree>(*storage_, *pool_, blobs_, *checkpointer_, gate_);
@@ -122,14 +128,18 @@ Result<Lsn> Store::Impl::recover(const Superblock& superblock) {
       log_memory_, superblock.wal_bytes, superblock.replay_from, superblock.generation,
       [&](Lsn at, std::string_view payload) -> Result<void> {
         if (auto parsed = batch.parse(payload); !parsed) return parsed;
+        // Moved inside the gate, together with the blobs, so that a checkpoint sees both or neither.
+        const LogWriter replayed{.reserve = [&](std::size_t size) {
+          recovered_ = at + record_bytes(size);
+          return at;
+        }};
         Lsn unused{};
-        auto applied = tree_->apply(batch, nullptr, Wait::kYes, unused);
+        auto applied = tree_->apply(batch, &replayed, Wait::kYes, unused);
         if (!applied && applied.error().code() != Code::kIo &&
             applied.error().code() != Code::kNoSpace) {
           return fail(Code::kCorrupt, fmt::format("the log record at {} cannot be applied: {}",
                                                   position_of(at), applied.error().to_string()));
         }
-        recovered_ = at + record_bytes(payload.size());
         return applied;
       });
   checkpointer_->stop();
@@ -155,6 +165,7 @@ Result<void> Store::Impl::start(const Superblock& superblock, Lsn end) {
   ring.start = end;
   ring.commit_interval_ms = options_.commit_interval_ms;
   ring.on_pressure = [this] { checkpointer_->request(); };
+  ring.give_up = [this] { return checkpointer_->failure(); };
   ring_ = wal::Ring::open(*storage_, log_memory_, std::move(ring));
   log_writer_.reserve = [this](std::size_t size) { return ring_->reserve(size); };
   checkpointer_->attach(log_side_of_ring(), generation);
@@ -176,7 +187,11 @@ Result<void> Store::Impl::close() {
   }
   if (checkpointer_) checkpointer_->stop();
   Result<void> outcome;
-  if (ring_ && !ring_->poisoned()) outcome = checkpointer_->run();
+  if (ring_ && ring_->poisoned()) {
+    outcome = std::unexpected<Error>(ring_->poison_error());
+  } else if (ring_) {
+    outcome = checkpointer_->run();
+  }
   if (ring_ && !outcome) {
     // The checkpoint failed, the log did not: what was applied shall at least be there.
     if (auto synced = ring_->sync(ring_->tail()); !synced) outcome = synced;
@@ -197,6 +212,7 @@ void Store::Impl::maintain() {
 }
 
 void Store::Impl::work_once() {
+  const MutexLock turn(work_turn_);
   while (tree_->merge_one()) {
   }
   for (;;) {

@@ -41,7 +41,7 @@ namespace holt {
 
 class Storage;
 
-// What a change needs from the log; during recovery there is none.
+// What a change needs from the log; during recovery, from its replay.
 struct LogWriter {
   // Takes the next range for a payload of this size. Called under latches (T2); cannot fail.
   std::function<Lsn(std::size_t payload_size)> reserve;
@@ -67,12 +67,13 @@ class Tree {
   Result<bool> scan(art::ScanBound& bound, const art::ScanFilter& filter, std::size_t limit,
                     art::ScanBuffer& out, Wait wait);
 
-  // Applies a batch. `log` is null during recovery. On success `at` is the reserved range's LSN, or is
+  // Applies a batch. `log` is null when the log need not know. On success `at` is the reserved range's LSN, or is
   // untouched when the batch holds conditions only.
   Result<void> apply(const Batch& batch, const LogWriter* log, Wait wait, Lsn& at);
 
   // ---- background work; each returns false when there was nothing to do
   bool merge_one();
+  // By one thread at a time.
   Result<bool> drop_one();
 
   // Calls `visit` with a copy of every blob reachable from the root or from a dropped subtree. The caller
