@@ -99,8 +99,9 @@ holt::Result<CheckReport> Checker::run() {
     if (xattrs.said == xattrs.found) continue;
     const std::string some_key = prefix + "?";
     const auto key = schema::parse_key(some_key);
-    problem("{} {}", shown(key->dir, key->name),
-            xattrs.said ? "says that it has xattrs and has none" : "has xattrs and does not say so");
+    problem(
+        "{} {}", shown(key->dir, key->name),
+        xattrs.said ? "says that it has xattrs and has none" : "has xattrs and does not say so");
   }
   check_host_files();
   if (report_.clean && said_inodes_ != report_.directories + report_.files) {
@@ -118,15 +119,9 @@ void Checker::visit(std::string_view key, std::string_view value) {
     return;
   }
   switch (parsed->kind) {
-    case schema::KeyKind::kState:
-      visit_state(value);
-      break;
-    case schema::KeyKind::kDirectoryInode:
-      visit_directory(*parsed, value);
-      break;
-    case schema::KeyKind::kEntry:
-      visit_entry(*parsed, value);
-      break;
+    case schema::KeyKind::kState: visit_state(value); break;
+    case schema::KeyKind::kDirectoryInode: visit_directory(*parsed, value); break;
+    case schema::KeyKind::kEntry: visit_entry(*parsed, value); break;
     case schema::KeyKind::kDirectoryXattr:
       ++report_.xattrs;
       dirs_[std::string(parsed->dir)].has_xattrs = true;
@@ -135,9 +130,7 @@ void Checker::visit(std::string_view key, std::string_view value) {
       ++report_.xattrs;
       entry_xattrs_[schema::entry_xattr_prefix(parsed->dir, parsed->name)].found = true;
       break;
-    case schema::KeyKind::kLinkInode:
-      visit_link(*parsed, value);
-      break;
+    case schema::KeyKind::kLinkInode: visit_link(*parsed, value); break;
     case schema::KeyKind::kLinkXattr:
       ++report_.xattrs;
       links_[number_of(parsed->ino)].has_xattrs = true;
@@ -150,7 +143,8 @@ void Checker::visit_state(std::string_view value) {
   has_state_ = value.size() == sizeof state;
   if (!has_state_) return;
   std::memcpy(&state, value.data(), sizeof state);
-  if (state.version != kFsVersion) problem("the state record is of version {}", state.version.get());
+  if (state.version != kFsVersion)
+    problem("the state record is of version {}", state.version.get());
   report_.clean = state.clean != 0;
   next_ino_ = state.next_ino;
   said_inodes_ = state.inodes;
@@ -258,8 +252,7 @@ void Checker::check_directories() {
               number_of(dir.announced_ino));
     }
     if (dir.said_entries != dir.entries) {
-      problem("directory {} counts {} entries, there are {}", where, dir.said_entries,
-              dir.entries);
+      problem("directory {} counts {} entries, there are {}", where, dir.said_entries, dir.entries);
     }
     if (dir.said_nlink != 2 + dir.subdirectories) {
       problem("directory {} counts {} links, there are {}", where, dir.said_nlink,

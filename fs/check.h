@@ -1,9 +1,9 @@
 // check(): whether the records of a filesystem agree with each other, and with the host files.
 //
-// The engine's verify() says whether the store holds what was written; this says whether what was written
-// makes sense. One pass over all keys in their order sees a directory's inode record just before or after
-// its dentries, so directories need a counter each and files with several links one more; everything else
-// is checked where it stands.
+// The engine's verify() says whether the store holds what was written; this says whether what was
+// written makes sense. One pass over all keys in their order sees a directory's inode record just
+// before or after its dentries, so directories need a counter each and files with several links one
+// more; everything else is checked where it stands.
 //
 // Thread safety: the store must not change meanwhile.
 #pragma once

@@ -6,28 +6,17 @@ namespace holtfs {
 
 Errno errno_of(const holt::Error& error, int too_large) {
   switch (error.code()) {
-    case holt::Code::kNotFound:
-      return Errno{ENOENT};
-    case holt::Code::kExists:
-      return Errno{EEXIST};
-    case holt::Code::kPrecondition:
-      return Errno{ESTALE};
-    case holt::Code::kInvalid:
-      return Errno{EINVAL};
-    case holt::Code::kTooLarge:
-      return Errno{too_large};
-    case holt::Code::kWouldBlock:
-      return kWouldWait;
-    case holt::Code::kNoSpace:
-      return Errno{ENOSPC};
-    case holt::Code::kReadOnly:
-      return Errno{EROFS};
-    case holt::Code::kBusy:
-      return Errno{EBUSY};
+    case holt::Code::kNotFound: return Errno{ENOENT};
+    case holt::Code::kExists: return Errno{EEXIST};
+    case holt::Code::kPrecondition: return Errno{ESTALE};
+    case holt::Code::kInvalid: return Errno{EINVAL};
+    case holt::Code::kTooLarge: return Errno{too_large};
+    case holt::Code::kWouldBlock: return kWouldWait;
+    case holt::Code::kNoSpace: return Errno{ENOSPC};
+    case holt::Code::kReadOnly: return Errno{EROFS};
+    case holt::Code::kBusy: return Errno{EBUSY};
     case holt::Code::kCorrupt:
-    case holt::Code::kIo:
-      log_error("{}", error.to_string());
-      return Errno{EIO};
+    case holt::Code::kIo: log_error("{}", error.to_string()); return Errno{EIO};
   }
   return Errno{EIO};
 }

@@ -1,11 +1,12 @@
 // Filesystem: POSIX operations on a holt store, usable with or without a mount.
 //
-// Files are named by their inode number, as the kernel names them by nodeid: a number is valid while the
-// caller holds a lookup on it. Operations that return an Entry add one; forget() takes them back. The
-// root needs none. Access is not checked here except by access(): the kernel does (default_permissions).
+// Files are named by their inode number, as the kernel names them by nodeid: a number is valid
+// while the caller holds a lookup on it. Operations that return an Entry add one; forget() takes
+// them back. The root needs none. Access is not checked here except by access(): the kernel does
+// (default_permissions).
 //
-// Contents: a file's bytes are written before the record that says how many there are. Removed contents
-// go after the record's removal is durable (data/reaper.h).
+// Contents: a file's bytes are written before the record that says how many there are. Removed
+// contents go after the record's removal is durable (data/reaper.h).
 //
 // Thread safety: any number of threads. Ranks of locks, outermost first; later ones are taken while
 // earlier ones are held, never the other way round:
@@ -17,8 +18,10 @@
 // Invariants: R1 to R3 (inode.h), N1 to N4 (node_table.h), C1 (dir_cookies.h), and
 //   F1  every batch leaves R1 to R3 true: a record and what it counts change in one batch.
 //   F2  an operation that fails with kWouldWait has changed nothing in the store.
-//   F3  a record is changed only by the holder of its lock, exclusively: a directory's of its directory
-//       lock, another inode's of its file lock. So a record that was read under the lock can be patched.
+//   F3  a record is changed only by the holder of its lock, exclusively: a directory's of its
+//   directory
+//       lock, another inode's of its file lock. So a record that was read under the lock can be
+//       patched.
 #pragma once
 
 #include <sys/statvfs.h>
@@ -72,9 +75,9 @@ struct SetAttr {
 struct DirEntry {
   std::string_view name;
   Ino ino;
-  std::uint8_t type;      // as d_type
-  std::uint64_t cookie;   // where a listing goes on behind this entry
-  const Attr* attr;       // readdirplus only; null for "." and ".."
+  std::uint8_t type;     // as d_type
+  std::uint64_t cookie;  // where a listing goes on behind this entry
+  const Attr* attr;      // readdirplus only; null for "." and ".."
 };
 // Takes one entry; false when it has no room, and the entry is then not counted as given.
 using DirSink = std::function<bool(const DirEntry&)>;
@@ -85,8 +88,8 @@ class Filesystem {
   static holt::Result<std::unique_ptr<Filesystem>> open(const std::string& path,
                                                         const FilesystemOptions& options);
   ~Filesystem();
-  // Removes nameless files, marks the store clean, and closes it with a checkpoint. Nothing else may be
-  // called afterwards, or meanwhile.
+  // Removes nameless files, marks the store clean, and closes it with a checkpoint. Nothing else
+  // may be called afterwards, or meanwhile.
   holt::Result<void> close();
 
   // Namespace.
@@ -138,7 +141,8 @@ class Filesystem {
   // Makes a file's contents durable; its attributes and names are sync_names_async()'s.
   Outcome<void> sync_contents(const Caller& caller, Ino ino);
   bool has_contents_to_sync(Ino ino);
-  // Everything applied so far becomes durable; `done` gets 0 or an errno, on the committer's thread.
+  // Everything applied so far becomes durable; `done` gets 0 or an errno, on the committer's
+  // thread.
   void sync_async(std::function<void(int)> done);
   Outcome<void> fsync(Ino ino);
 
@@ -184,8 +188,8 @@ class Filesystem {
   Outcome<Removed> stage_removal(const Caller& caller, const Dir& dir, std::string_view name,
                                  std::string_view value, bool known, holt::Batch& batch);
   void finish_removal(Removed removed, Node* node, holt::Lsn lsn);
-  Outcome<void> link_to(const Caller& caller, Node& node, Ino parent,
-                        std::string_view name, Inode& linked);
+  Outcome<void> link_to(const Caller& caller, Node& node, Ino parent, std::string_view name,
+                        Inode& linked);
   Outcome<bool> rename_file(const Caller& caller, const Renaming& what);
   Outcome<bool> rename_directory(const Caller& caller, const Renaming& what);
   Outcome<void> exchange(const Caller& caller, const Renaming& what);
@@ -198,8 +202,7 @@ class Filesystem {
   Outcome<void> list(const Caller& caller, Ino ino, std::uint64_t cookie, bool plus,
                      const DirSink& sink);
   Outcome<bool> give(const Caller& caller, const Dir& dir, std::string_view name,
-                     std::string_view value, std::uint64_t cookie, bool plus,
-                     const DirSink& sink);
+                     std::string_view value, std::uint64_t cookie, bool plus, const DirSink& sink);
   using InodeChange = std::function<Outcome<void>(Inode&, const Located&, holt::Batch&)>;
   Outcome<Inode> resize(const Caller& caller, Ino ino, std::uint64_t size,
                         const InodeChange& change);

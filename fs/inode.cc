@@ -58,10 +58,8 @@ bool decode_tail(std::string_view tail, Inode& inode) {
       inode.size = tail.size();
       return !tail.empty();
     case S_IFIFO:
-    case S_IFSOCK:
-      return tail.empty();
-    default:
-      return false;
+    case S_IFSOCK: return tail.empty();
+    default: return false;
   }
 }
 

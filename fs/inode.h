@@ -1,9 +1,9 @@
 // Inode: the attributes of one file or directory, and the record that holds them on disk.
 //
-// A record of a kind ends where that kind's fields end, so that a symlink's record carries its target, a
-// fifo nothing, and a regular file leaves room behind its fixed part for the placement of small data.
-// The fields that one operation changes lie side by side: a write patches mtime to blocks, a create
-// patches the directory's mtime to entries, each as one short patch.
+// A record of a kind ends where that kind's fields end, so that a symlink's record carries its
+// target, a fifo nothing, and a regular file leaves room behind its fixed part for the placement of
+// small data. The fields that one operation changes lie side by side: a write patches mtime to
+// blocks, a create patches the directory's mtime to entries, each as one short patch.
 //
 // Thread safety: values and pure functions.
 // Invariants:
@@ -102,8 +102,8 @@ struct Inode {
   std::uint32_t uid = 0, gid = 0;
   std::uint64_t nlink = 0;
   Time atime{}, btime{}, mtime{}, ctime{};
-  std::uint64_t entries = 0;             // directories
-  std::uint64_t size = 0, blocks = 0;    // regular files
+  std::uint64_t entries = 0;                     // directories
+  std::uint64_t size = 0, blocks = 0;            // regular files
   std::uint32_t rdev_major = 0, rdev_minor = 0;  // devices
   std::uint8_t flags = 0;
   Placement placement = Placement::kNone;

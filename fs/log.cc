@@ -13,12 +13,9 @@ std::atomic<bool> use_syslog{false};
 
 int priority_of(LogLevel level) {
   switch (level) {
-    case LogLevel::kError:
-      return LOG_ERR;
-    case LogLevel::kWarning:
-      return LOG_WARNING;
-    case LogLevel::kInfo:
-      return LOG_INFO;
+    case LogLevel::kError: return LOG_ERR;
+    case LogLevel::kWarning: return LOG_WARNING;
+    case LogLevel::kInfo: return LOG_INFO;
   }
   return LOG_ERR;
 }

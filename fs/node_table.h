@@ -1,16 +1,18 @@
 // NodeTable: the files and directories that somebody refers to by number right now.
 //
-// A node knows where its record is (parent and name, never a path), so that renaming a directory changes
-// one pointer whatever lies below. It lives while it has references: kernel lookups, children (a node
-// pins its parent, so forgetting in any order leaves no dangling parent), and pins of operations.
+// A node knows where its record is (parent and name, never a path), so that renaming a directory
+// changes one pointer whatever lies below. It lives while it has references: kernel lookups,
+// children (a node pins its parent, so forgetting in any order leaves no dangling parent), and pins
+// of operations.
 //
 // Thread safety: the table's functions may be called by any thread. A node that the caller holds a
-// reference on stays where it is in memory. Its place (place, parent, name, extra) is read and changed
-// under these rules:
+// reference on stays where it is in memory. Its place (place, parent, name, extra) is read and
+// changed under these rules:
 //   N1  a directory's place changes only with the namespace gate held exclusively, or, when it is
 //       removed, with its own lock held exclusively; it is read with the gate held at least shared.
 //   N2  another file's place changes only with the gate held shared and its file lock exclusively,
-//       or the gate held exclusively; it is read with the gate held and the file lock at least shared.
+//       or the gate held exclusively; it is read with the gate held and the file lock at least
+//       shared.
 //   N3  refs is never zero while a node is in the table, and is guarded by its shard's mutex.
 //   N4  no two shard mutexes are held at once.
 #pragma once
@@ -65,8 +67,8 @@ static_assert(sizeof(Node) <= 96, "memory per known file is a promise");
 
 class NodeTable;
 
-// A reference for the length of one operation, for nodes that were found by their number in a dentry and
-// that the caller may hold no lookup on. False when there is no such node.
+// A reference for the length of one operation, for nodes that were found by their number in a
+// dentry and that the caller may hold no lookup on. False when there is no such node.
 class NodePin {
  public:
   NodePin() = default;

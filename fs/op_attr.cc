@@ -48,18 +48,18 @@ Outcome<Attr> Filesystem::setattr(const Caller& caller, Ino ino, const SetAttr& 
     if (!inode) return fail(inode.error());
     return attr_of(*inode);
   }
-  const Outcome<Inode> inode = resize(caller, ino, *change.size, [&](Inode& after, const Located& at,
-                                                                     holt::Batch& batch) {
-    after.mtime = now();
-    return apply_change(after, at, batch);
-  });
+  const Outcome<Inode> inode =
+      resize(caller, ino, *change.size, [&](Inode& after, const Located& at, holt::Batch& batch) {
+        after.mtime = now();
+        return apply_change(after, at, batch);
+      });
   if (!inode) return fail(inode.error());
   return attr_of(*inode);
 }
 
-// Sets atime to the present where the policy asks for it. atime alone may be patched by holders of the
-// shared lock: everybody who changes other fields holds it exclusively, and readers may race each other.
-// Best effort: a read does not fail because its time could not be noted.
+// Sets atime to the present where the policy asks for it. atime alone may be patched by holders of
+// the shared lock: everybody who changes other fields holds it exclusively, and readers may race
+// each other. Best effort: a read does not fail because its time could not be noted.
 void Filesystem::touch_atime(const Caller& caller, const Located& at, const Inode& inode) {
   const Time present = now();
   if (!atime_due(options_.atime, inode.atime, inode.mtime, inode.ctime, present)) return;

@@ -1,7 +1,8 @@
 // readdir, readdirplus.
 //
-// A listing is one scan of a directory's dentries in the order of their names. Where it goes on is a place
-// in that order (dir_cookies.h), so entries that come and go meanwhile neither hide nor repeat others.
+// A listing is one scan of a directory's dentries in the order of their names. Where it goes on is
+// a place in that order (dir_cookies.h), so entries that come and go meanwhile neither hide nor
+// repeat others.
 #include <dirent.h>
 
 #include "fs/ops.h"
@@ -28,7 +29,8 @@ Outcome<void> Filesystem::readdirplus(const Caller& caller, Ino ino, std::uint64
   return list(caller, ino, cookie, true, sink);
 }
 
-// Gives one dentry to the sink, with its attributes and one lookup more when `plus`. False: no room.
+// Gives one dentry to the sink, with its attributes and one lookup more when `plus`. False: no
+// room.
 Outcome<bool> Filesystem::give(const Caller& caller, const Dir& dir, std::string_view name,
                                std::string_view value, std::uint64_t cookie, bool plus,
                                const DirSink& sink) {

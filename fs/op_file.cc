@@ -1,8 +1,9 @@
 // read, write, truncate, fallocate, lseek, and making contents durable.
 //
-// A file's bytes are in its host file (data/bulk.h). Whoever changes them holds the file's data lock, and
-// changes the host file first and the record afterwards, except where bytes are cut off: then the record
-// goes first, so that a crash in between leaves bytes that no record speaks of, never the reverse.
+// A file's bytes are in its host file (data/bulk.h). Whoever changes them holds the file's data
+// lock, and changes the host file first and the record afterwards, except where bytes are cut off:
+// then the record goes first, so that a crash in between leaves bytes that no record speaks of,
+// never the reverse.
 #include <fcntl.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -40,8 +41,7 @@ Outcome<std::size_t> Filesystem::read(const Caller& caller, Ino ino, std::uint64
   const int flags = caller.wait == holt::Wait::kNo ? RWF_NOWAIT : 0;
   while (*file != nullptr && done < out.size()) {
     iovec part = {out.data() + done, out.size() - done};
-    const ssize_t got =
-        preadv2((*file)->fd(), &part, 1, static_cast<off_t>(offset + done), flags);
+    const ssize_t got = preadv2((*file)->fd(), &part, 1, static_cast<off_t>(offset + done), flags);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0 && errno == EAGAIN) return fail(kWouldWait);
     if (got < 0) return host_failure("read", ino);

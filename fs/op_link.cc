@@ -3,9 +3,9 @@
 
 namespace holtfs {
 
-// The first further name moves the record to the link space, where every name leads to it. A file without
-// names gets its record back into the dentry.
-// REQUIRES: the locks of the file, of `parent`, and of the directory where the file's dentry is.
+// The first further name moves the record to the link space, where every name leads to it. A file
+// without names gets its record back into the dentry. REQUIRES: the locks of the file, of `parent`,
+// and of the directory where the file's dentry is.
 Outcome<void> Filesystem::link_to(const Caller& caller, Node& node, Ino parent,
                                   std::string_view name, Inode& linked) {
   Outcome<Dir> dir = load_directory(caller, parent);
@@ -39,8 +39,7 @@ Outcome<void> Filesystem::link_to(const Caller& caller, Node& node, Ino parent,
         batch.move(at.xattr_prefix, schema::link_xattr_prefix(node.ino));
       }
       break;
-    case Place::kDirectory:
-      return fail(EPERM);
+    case Place::kDirectory: return fail(EPERM);
   }
   dir->count_entries(+1, 0);
   dir->stage(batch);

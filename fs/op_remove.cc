@@ -26,8 +26,8 @@ Outcome<Orphan> Filesystem::read_orphan(const Caller& caller, Inode inode,
   }
 }
 
-// Takes one name from the non-directory that the dentry `value` at `name` stands for. The dentry itself
-// is the caller's to erase or overwrite. REQUIRES: its file lock; `known`: it has a node.
+// Takes one name from the non-directory that the dentry `value` at `name` stands for. The dentry
+// itself is the caller's to erase or overwrite. REQUIRES: its file lock; `known`: it has a node.
 Outcome<Filesystem::Removed> Filesystem::stage_removal(const Caller& caller, const Dir& dir,
                                                        std::string_view name,
                                                        std::string_view value, bool known,

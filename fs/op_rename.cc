@@ -1,8 +1,9 @@
 // rename: of a file, of a directory, and exchanges.
 //
-// A file's rename touches two dentries and two directories, under their locks. A directory's changes the
-// paths of everything below, so it has the namespace to itself for the few microseconds of its batch:
-// that detaches one subtree and grafts it elsewhere, whatever the number of files in it.
+// A file's rename touches two dentries and two directories, under their locks. A directory's
+// changes the paths of everything below, so it has the namespace to itself for the few microseconds
+// of its batch: that detaches one subtree and grafts it elsewhere, whatever the number of files in
+// it.
 #include <cstdio>
 #include <optional>
 
@@ -63,11 +64,10 @@ Outcome<Filesystem::DirPair> Filesystem::load_directories(const Caller& caller,
   return dirs;
 }
 
-// Reads the dentry `name`, changes the ctime of the file it stands for, and says what its new dentry is to
-// hold and what lies below the old one.
+// Reads the dentry `name`, changes the ctime of the file it stands for, and says what its new
+// dentry is to hold and what lies below the old one.
 Outcome<Filesystem::Moving> Filesystem::stage_departure(const Caller& caller, const Dir& dir,
-                                                        std::string_view name,
-                                                        holt::Batch& batch) {
+                                                        std::string_view name, holt::Batch& batch) {
   Moving out;
   out.key = schema::entry_key(dir.prefix, name);
   Outcome<std::string> value = load_value(caller, out.key);
@@ -107,8 +107,8 @@ std::string Filesystem::below(const Moving& moving, const Dir& dir, std::string_
 
 // The node of what was moved, if there is one, follows. A file with several links is at no dentry.
 //
-// A directory's ctime changes in a batch of its own: no batch of the engine changes a key that it moves. A
-// crash in between leaves the old ctime.
+// A directory's ctime changes in a batch of its own: no batch of the engine changes a key that it
+// moves. A crash in between leaves the old ctime.
 void Filesystem::finish_arrival(const Caller& caller, const Moving& moved, Node* node, Dir& dir,
                                 std::string_view name) {
   if (node != nullptr && moved.marker.tag != Tag::kLink) {
@@ -154,8 +154,8 @@ Outcome<bool> Filesystem::rename_file(const Caller& caller, const Renaming& what
   if (replaces) {
     const auto value = load_value(caller, schema::entry_key(to.prefix, what.new_name));
     if (!value) return fail(value.error());
-    auto staged = stage_removal(caller, to, what.new_name, *value, static_cast<bool>(old_node),
-                                batch);
+    auto staged =
+        stage_removal(caller, to, what.new_name, *value, static_cast<bool>(old_node), batch);
     if (!staged) return fail(staged.error());
     removed = std::move(*staged);
   }
@@ -223,8 +223,8 @@ Outcome<bool> Filesystem::rename_directory(const Caller& caller, const Renaming&
   return true;
 }
 
-// RENAME_EXCHANGE: two names change places, whatever they stand for. Rare, so it always has the namespace
-// to itself.
+// RENAME_EXCHANGE: two names change places, whatever they stand for. Rare, so it always has the
+// namespace to itself.
 Outcome<void> Filesystem::exchange(const Caller& caller, const Renaming& what) {
   const holt::ExclusiveGate gate(gate_);
   Outcome<DirPair> dirs = load_directories(caller, what);

@@ -1,7 +1,7 @@
 // setxattr, getxattr, listxattr, removexattr.
 //
-// Each xattr is a key under its inode's xattr prefix; those of a file without names are in memory. R3: the
-// record says whether there are any, so that removing a file with none touches one place.
+// Each xattr is a key under its inode's xattr prefix; those of a file without names are in memory.
+// R3: the record says whether there are any, so that removing a file with none touches one place.
 #include <sys/xattr.h>
 
 #include "fs/ops.h"
@@ -17,8 +17,8 @@ constexpr std::size_t kMaxAttrValue = XATTR_SIZE_MAX;
 int check_attr(std::string_view name) {
   if (name.empty() || name.size() > kMaxAttrName) return ERANGE;
   if (name.find('\0') != name.npos) return EINVAL;
-  const bool known = name.starts_with("user.") || name.starts_with("trusted.") ||
-                     name.starts_with("security.");
+  const bool known =
+      name.starts_with("user.") || name.starts_with("trusted.") || name.starts_with("security.");
   return known ? 0 : EOPNOTSUPP;
 }
 

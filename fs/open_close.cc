@@ -11,8 +11,8 @@ namespace holtfs {
 
 namespace {
 
-// Numbers given out from memory between two changes of the state record. What is left of them when the
-// daemon dies is never used.
+// Numbers given out from memory between two changes of the state record. What is left of them when
+// the daemon dies is never used.
 constexpr std::uint64_t kInoChunk = 4096;
 constexpr std::chrono::milliseconds kReapInterval{5000};
 

@@ -76,9 +76,7 @@ Outcome<Inode> Filesystem::load_inode(const Caller& caller, std::string_view key
 Filesystem::Located Filesystem::locate(const Node& node) {
   Located at;
   switch (node.place) {
-    case Place::kOrphan:
-      at.orphan = node.orphan();
-      break;
+    case Place::kOrphan: at.orphan = node.orphan(); break;
     case Place::kLink:
       at.key = schema::link_key(node.ino);
       at.xattr_prefix = schema::link_xattr_prefix(node.ino);

@@ -1,7 +1,7 @@
 // What the operations of the filesystem have in common; private to fs/op_*.cc.
 //
-// An operation reads the records it needs under their locks (F3), builds one batch, applies it, and then
-// follows in the node table. stage_*() add to the batch.
+// An operation reads the records it needs under their locks (F3), builds one batch, applies it, and
+// then follows in the node table. stage_*() add to the batch.
 #pragma once
 
 #include <string>
@@ -15,8 +15,8 @@
 
 namespace holtfs {
 
-// A directory whose lock is held (or the gate, exclusively): where it is, what its record says, and what
-// it shall say after the batch.
+// A directory whose lock is held (or the gate, exclusively): where it is, what its record says, and
+// what it shall say after the batch.
 struct Filesystem::Dir {
   Node* node = nullptr;
   std::string prefix;
@@ -69,7 +69,7 @@ struct Filesystem::Moving {
   std::string key;    // of the old dentry
   std::string value;  // for the new one
   Marker marker;
-  std::string below;       // prefix of what moves with it: a subtree, or xattrs
+  std::string below;  // prefix of what moves with it: a subtree, or xattrs
   bool has_below = false;
 };
 
@@ -90,8 +90,7 @@ Outcome<Inode> Filesystem::change_inode(const Caller& caller, Ino ino, Change ch
   const holt::SharedGate gate(gate_);
   Node* const node = nodes_.find(ino);
   if (node == nullptr) return fail(ESTALE);
-  const auto lock =
-      node->directory ? dir_locks_.exclusive(ino) : file_locks_.exclusive(ino);
+  const auto lock = node->directory ? dir_locks_.exclusive(ino) : file_locks_.exclusive(ino);
   const Located at = locate(*node);
   const Outcome<Inode> before = load(caller, *node, at);
   if (!before) return fail(before.error());

@@ -120,8 +120,7 @@ std::optional<ParsedKey> parse_key(std::string_view key) {
       parsed.attr = rest.substr(end + 1);
       return parsed;
     }
-    default:
-      return std::nullopt;
+    default: return std::nullopt;
   }
 }
 

@@ -1,7 +1,8 @@
 // The keys of the store: which byte string names which record. No other file builds or reads a key.
 //
-// Names contain neither '/' nor NUL. A directory's prefix DIR is its path with '/' after each component;
-// the root's is empty. NUL after a directory prefix begins a record that belongs to that directory:
+// Names contain neither '/' nor NUL. A directory's prefix DIR is its path with '/' after each
+// component; the root's is empty. NUL after a directory prefix begins a record that belongs to that
+// directory:
 //
 //   DIR NUL i                the directory's inode record
 //   DIR NUL e NAME           dentry: inode record of a non-directory, or a marker
@@ -13,8 +14,8 @@
 //   NUL A                    state of the filesystem: DiskState
 //   NUL T ...                nothing between batches; an exchange passes through it
 //
-// So one directory's dentries are contiguous, its inode is their neighbour, and a subtree is one prefix.
-// Thread safety: pure functions.
+// So one directory's dentries are contiguous, its inode is their neighbour, and a subtree is one
+// prefix. Thread safety: pure functions.
 #pragma once
 
 #include <cstdint>
@@ -31,7 +32,8 @@ struct Node;
 namespace schema {
 
 inline constexpr std::size_t kMaxNameBytes = 255;
-// Leaves room for a record's suffix behind the longest directory prefix within the engine's key limit.
+// Leaves room for a record's suffix behind the longest directory prefix within the engine's key
+// limit.
 inline constexpr std::size_t kMaxPrefixBytes = 31 * 1024;
 
 // DIR of a directory node. REQUIRES: the namespace gate is held, so that no directory moves.

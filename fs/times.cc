@@ -41,10 +41,8 @@ Time after(Time previous) {
 
 bool atime_due(AtimePolicy policy, Time atime, Time mtime, Time ctime, Time at) {
   switch (policy) {
-    case AtimePolicy::kNever:
-      return false;
-    case AtimePolicy::kAlways:
-      return true;
+    case AtimePolicy::kNever: return false;
+    case AtimePolicy::kAlways: return true;
     case AtimePolicy::kRelative:
       return atime <= mtime || atime <= ctime || nanoseconds(at) - nanoseconds(atime) >= kDay;
   }

@@ -1,13 +1,15 @@
 // BulkFiles: the contents of files in the bulk tier, one host file each.
 //
-// The host file of inode N is data/XXX/N, with N in hexadecimal and XXX from the bits above the lowest
-// ten: a thousand numbers that were given out together share a folder, and there are 4096 of them. A file
-// has a host file exactly when its record says Placement::kBulk; the host file then has the record's size.
+// The host file of inode N is data/FFF/N, with N in hexadecimal and FFF from the bits above the
+// lowest ten: a thousand numbers that were given out together share a folder, and there are 4096 of
+// them. A file has a host file exactly when its record says Placement::kBulk; the host file then
+// has the record's size.
 //
-// Host files are opened through a cache bounded by the limit of open files, because nobody tells the
-// daemon when a file is opened or closed.
+// Host files are opened through a cache bounded by the limit of open files, because nobody tells
+// the daemon when a file is opened or closed.
 //
-// Thread safety: any thread. A handle stays valid while somebody holds it, whatever happens to the file.
+// Thread safety: any thread. A handle stays valid while somebody holds it, whatever happens to the
+// file.
 #pragma once
 
 #include <sys/types.h>

@@ -1,9 +1,9 @@
 // Reaper: removes the contents of removed files, in the background.
 //
-// A host file may only go once the removal of its inode is durable: were it removed at once and the machine
-// died before the log reached the disk, recovery would bring back a file whose contents are gone. That
-// happens to the old version of a file that was just replaced by rename. So removals are collected and
-// carried out every few seconds, after one sync of the log for all of them.
+// A host file may only go once the removal of its inode is durable: were it removed at once and the
+// machine died before the log reached the disk, recovery would bring back a file whose contents are
+// gone. That happens to the old version of a file that was just replaced by rename. So removals are
+// collected and carried out every few seconds, after one sync of the log for all of them.
 //
 // What has not been carried out when the process dies is found by recovery.
 // Thread safety: any thread may add.

@@ -21,17 +21,19 @@ namespace holtfs {
 enum class ReaddirPlus : std::uint8_t { kAuto, kYes, kNo };
 
 struct Connection {
-  Connection(Filesystem& served, std::size_t worker_threads) : fs(served), workers(worker_threads) {}
+  Connection(Filesystem& served, std::size_t worker_threads)
+      : fs(served), workers(worker_threads) {}
 
   Filesystem& fs;
   ReplySettings settings;
   bool sync = false;  // every change is durable before it is answered
   ReaddirPlus readdirplus = ReaddirPlus::kAuto;
   bool no_open = false, no_opendir = false;  // the kernel can do without these requests
-  // Set when the mount is about to end: from then on the thread that takes a request also answers it.
+  // Set when the mount is about to end: from then on the thread that takes a request also answers
+  // it.
   std::atomic<bool> ending{false};
   std::atomic<std::uint64_t> elsewhere{0};  // requests to be answered by other threads
-  Workers workers;  // last: its threads use the rest
+  Workers workers;                          // last: its threads use the rest
 };
 
 // Counts a request as one that another thread answers, for as long as it exists.
@@ -40,8 +42,7 @@ class Elsewhere {
   explicit Elsewhere(Connection& connection) : connection_(&connection) {
     connection_->elsewhere.fetch_add(1);
   }
-  Elsewhere(Elsewhere&& other) noexcept
-      : connection_(std::exchange(other.connection_, nullptr)) {}
+  Elsewhere(Elsewhere&& other) noexcept : connection_(std::exchange(other.connection_, nullptr)) {}
   Elsewhere& operator=(Elsewhere&&) = delete;
   ~Elsewhere() {
     if (connection_ == nullptr) return;
@@ -79,8 +80,8 @@ inline void answer_when_durable(Connection& connection, Reply reply, auto answer
     return answer(reply);
   }
   // std::function wants a copyable target.
-  auto held = std::make_shared<std::pair<Elsewhere, Reply>>(Elsewhere(connection),
-                                                            std::move(reply));
+  auto held =
+      std::make_shared<std::pair<Elsewhere, Reply>>(Elsewhere(connection), std::move(reply));
   connection.fs.sync_async([held, answer = std::move(answer)](int err) mutable {
     if (err != 0) return held->second.error(err);
     answer(held->second);
@@ -95,16 +96,15 @@ inline Outcome<Done> done(const Outcome<void>& outcome) {
 }
 inline constexpr auto kAnswerDone = [](Reply& reply, Done&) { reply.done(); };
 
-// Runs `work(fs, caller)` and gives its value to `answer(reply, value)`; errors are answered here. The work
-// is first tried where it may not wait, and, if it has to, run again by a worker. It owns its arguments;
-// where it does not yet, it has keep(), which makes copies.
+// Runs `work(fs, caller)` and gives its value to `answer(reply, value)`; errors are answered here.
+// The work is first tried where it may not wait, and, if it has to, run again by a worker. It owns
+// its arguments; where it does not yet, it has keep(), which makes copies.
 template <class Work, class Answer>
 void serve(fuse_req_t request, Work work, Answer answer) {
   refuse_cancellation();
   Connection& connection = connection_of(request);
   Reply reply(connection.settings, request);
-  Caller caller =
-      caller_of(request, connection.ending ? holt::Wait::kYes : holt::Wait::kNo);
+  Caller caller = caller_of(request, connection.ending ? holt::Wait::kYes : holt::Wait::kNo);
   auto outcome = work(connection.fs, caller);
   if (outcome) return answer(reply, *outcome);
   if (outcome.error() != kWouldWait) return reply.error(value_of(outcome.error()));

@@ -8,7 +8,8 @@ namespace holtfs {
 
 namespace {
 
-constexpr unsigned kMaxBackground = 128;  // asynchronous requests in flight; the kernel's default is 12
+constexpr unsigned kMaxBackground =
+    128;  // asynchronous requests in flight; the kernel's default is 12
 
 void on_init(void* userdata, fuse_conn_info* conn) noexcept {
   auto& connection = *static_cast<Connection*>(userdata);
@@ -23,8 +24,8 @@ void on_init(void* userdata, fuse_conn_info* conn) noexcept {
   want(FUSE_CAP_CACHE_SYMLINKS, true);
   // Spares a getxattr for each write; set-id bits and capabilities are dropped here.
   want(FUSE_CAP_HANDLE_KILLPRIV_V2, true);
-  // This daemon is the only writer, so the kernel need not guess from mtime that its pages are stale:
-  // it would drop them after each of its own writes.
+  // This daemon is the only writer, so the kernel need not guess from mtime that its pages are
+  // stale: it would drop them after each of its own writes.
   want(FUSE_CAP_AUTO_INVAL_DATA, false);
   want(FUSE_CAP_EXPLICIT_INVAL_DATA, true);
   // O_TRUNC comes as a SETATTR, because OPEN does not come at all.
@@ -35,7 +36,8 @@ void on_init(void* userdata, fuse_conn_info* conn) noexcept {
   connection.no_opendir = fuse_get_feature_flag(conn, FUSE_CAP_NO_OPENDIR_SUPPORT);
   conn->max_background = kMaxBackground;
   conn->congestion_threshold = kMaxBackground * 3 / 4;
-  conn->no_interrupt = 1;  // no request is worth interrupting, and watching for it costs a lock each
+  conn->no_interrupt =
+      1;  // no request is worth interrupting, and watching for it costs a lock each
 }
 
 }  // namespace

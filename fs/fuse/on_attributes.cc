@@ -10,15 +10,13 @@ constexpr auto kAnswerAttr = [](Reply& reply, Attr& attr) { reply.attr(attr); };
 
 void on_getattr(fuse_req_t request, fuse_ino_t ino, fuse_file_info*) noexcept {
   serve(
-      request,
-      [ino](Filesystem& fs, const Caller& caller) { return fs.getattr(caller, Ino{ino}); },
+      request, [ino](Filesystem& fs, const Caller& caller) { return fs.getattr(caller, Ino{ino}); },
       kAnswerAttr);
 }
 
 void on_statx(fuse_req_t request, fuse_ino_t ino, int, int, fuse_file_info*) noexcept {
   serve(
-      request,
-      [ino](Filesystem& fs, const Caller& caller) { return fs.getattr(caller, Ino{ino}); },
+      request, [ino](Filesystem& fs, const Caller& caller) { return fs.getattr(caller, Ino{ino}); },
       [](Reply& reply, Attr& attr) { reply.statx(attr); });
 }
 

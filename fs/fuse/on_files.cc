@@ -38,8 +38,8 @@ void on_tmpfile(fuse_req_t request, fuse_ino_t parent, mode_t mode, fuse_file_in
       });
 }
 
-// Once answered so, the kernel opens and closes files by itself. A file lives until it is forgotten, which
-// the kernel does not do while it is open.
+// Once answered so, the kernel opens and closes files by itself. A file lives until it is
+// forgotten, which the kernel does not do while it is open.
 void on_open(fuse_req_t request, fuse_ino_t, fuse_file_info* info) noexcept {
   Connection& connection = connection_of(request);
   Reply reply(connection.settings, request);
@@ -134,9 +134,7 @@ void on_fsync(fuse_req_t request, fuse_ino_t ino, int, fuse_file_info*) noexcept
   const bool contents = connection.fs.has_contents_to_sync(Ino{ino});
   if (!contents || connection.ending) return finish(std::move(reply), contents);
   connection.workers.post([finish, token = Elsewhere(connection),
-                           reply = std::move(reply)]() mutable {
-    finish(std::move(reply), true);
-  });
+                           reply = std::move(reply)]() mutable { finish(std::move(reply), true); });
 }
 
 }  // namespace

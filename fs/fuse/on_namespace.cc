@@ -15,8 +15,8 @@ auto answer_entry(fuse_req_t request) {
 
 void on_lookup(fuse_req_t request, fuse_ino_t parent, const char* name) noexcept {
   // A missing name is an answer too, which the kernel remembers.
-  const auto look_up = [parent, name = std::string(name)](
-                           Filesystem& fs, const Caller& caller) -> Outcome<Entry> {
+  const auto look_up = [parent, name = std::string(name)](Filesystem& fs,
+                                                          const Caller& caller) -> Outcome<Entry> {
     Outcome<Entry> entry = fs.lookup(caller, Ino{parent}, name);
     if (!entry && entry.error() == Errno{ENOENT}) return Entry{};
     return entry;

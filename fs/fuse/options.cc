@@ -19,14 +19,13 @@ constexpr int kUsageError = 2;
 
 // mount(8)'s generic options and libfuse's own. Those with a value end in '='.
 constexpr std::array kPassed = {
-    "rw",           "suid",          "nosuid",     "dev",        "nodev",      "exec",
-    "noexec",       "async",         "dirsync",    "diratime",   "nodiratime", "allow_other",
-    "allow_root",   "auto_unmount",  "fsname=",    "subtype=",   "context=",   "fscontext=",
-    "defcontext=",  "rootcontext=",  "max_read=",  "symfollow",  "nosymfollow",
-    "default_permissions"};
+    "rw",          "suid",         "nosuid",    "dev",       "nodev",       "exec",
+    "noexec",      "async",        "dirsync",   "diratime",  "nodiratime",  "allow_other",
+    "allow_root",  "auto_unmount", "fsname=",   "subtype=",  "context=",    "fscontext=",
+    "defcontext=", "rootcontext=", "max_read=", "symfollow", "nosymfollow", "default_permissions"};
 // What /etc/fstab may say and mount(8) may pass on; it means nothing here.
-constexpr std::array kIgnored = {"defaults", "auto", "noauto", "user", "nouser", "users",
-                                 "owner",    "group", "nofail", "_netdev"};
+constexpr std::array kIgnored = {"defaults", "auto",  "noauto", "user",   "nouser",
+                                 "users",    "owner", "group",  "nofail", "_netdev"};
 
 template <class Table>
 bool contains(const Table& table, std::string_view name) {
@@ -145,7 +144,8 @@ std::expected<MountOptions, Stop> parse_options(int argc, const char* const* arg
   CLI::App app(kAbout, "holtfs");
   app.add_option("STORE", options.store, "folder that holds the filesystem");
   app.add_option("MOUNTPOINT", options.mountpoint, "folder to mount it on");
-  app.add_flag("-f,--foreground", options.foreground, "stay in the foreground, log to standard error");
+  app.add_flag("-f,--foreground", options.foreground,
+               "stay in the foreground, log to standard error");
   app.add_flag("-d,--debug", options.debug, "print every request (implies -f)");
   app.add_option("-o", lists, "mount options, see holtfs(8)")->allow_extra_args(false);
   app.add_flag("-V,--version", version, "print the version");

@@ -51,12 +51,12 @@ fuse_req_t Reply::take() {
 }
 
 // Counts an answer as given once libfuse is through with it.
-#define ANSWER(call)                                       \
-  [&] {                                                    \
-    const auto result = (call);                            \
-    settings_.unanswered.fetch_sub(1);                     \
-    settings_.unanswered.notify_all();                     \
-    return result;                                         \
+#define ANSWER(call)                   \
+  [&] {                                \
+    const auto result = (call);        \
+    settings_.unanswered.fetch_sub(1); \
+    settings_.unanswered.notify_all(); \
+    return result;                     \
   }()
 
 void Reply::error(int err) { (void)ANSWER(fuse_reply_err(take(), err)); }
@@ -129,7 +129,9 @@ void Reply::offset(std::uint64_t offset) {
   (void)ANSWER(fuse_reply_lseek(take(), static_cast<off_t>(offset)));
 }
 
-void Reply::statfs(const struct statvfs& values) { (void)ANSWER(fuse_reply_statfs(take(), &values)); }
+void Reply::statfs(const struct statvfs& values) {
+  (void)ANSWER(fuse_reply_statfs(take(), &values));
+}
 
 void Reply::xattr(std::string_view value, std::size_t room) {
   if (room == 0) {

@@ -1,8 +1,8 @@
 // Reply: the duty to answer one request of the kernel, exactly once.
 //
-// Whoever holds it must answer it or pass it on; every way to answer uses it up. A request that is never
-// answered leaves a process in uninterruptible sleep, one that is answered twice corrupts another.
-// Thread safety: a Reply belongs to one thread at a time, and may move to another.
+// Whoever holds it must answer it or pass it on; every way to answer uses it up. A request that is
+// never answered leaves a process in uninterruptible sleep, one that is answered twice corrupts
+// another. Thread safety: a Reply belongs to one thread at a time, and may move to another.
 // Invariants:
 //   Q1  a Reply is not destroyed while it is unanswered.
 //   Q2  a Reply is answered at most once.
@@ -22,7 +22,7 @@ namespace holtfs {
 
 // What every request needs; one for each mount.
 struct ReplySettings {
-  double timeout = 0;                       // seconds for which the kernel may believe an answer
+  double timeout = 0;                        // seconds for which the kernel may believe an answer
   std::atomic<std::uint64_t> unanswered{0};  // replies that exist
 };
 
@@ -39,7 +39,8 @@ class [[nodiscard]] Reply {
   void error(int err);
   void done() { error(0); }
   void none();  // for FORGET, which expects no answer
-  // These tell whether the kernel took the answer: one that was interrupted has no lookup to forget.
+  // These tell whether the kernel took the answer: one that was interrupted has no lookup to
+  // forget.
   bool entry(const Entry& entry);
   bool created(const Entry& entry, fuse_file_info& info);
   bool buffer(std::string_view bytes);
@@ -51,7 +52,8 @@ class [[nodiscard]] Reply {
   void written(std::size_t bytes);
   void offset(std::uint64_t offset);
   void statfs(const struct statvfs& values);
-  // The answer to getxattr and listxattr for a caller with room for `room` bytes, 0 asking for the size.
+  // The answer to getxattr and listxattr for a caller with room for `room` bytes, 0 asking for the
+  // size.
   void xattr(std::string_view value, std::size_t room);
 
  private:

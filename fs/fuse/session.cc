@@ -20,7 +20,8 @@ namespace holtfs {
 
 namespace {
 
-// Nobody else changes the filesystem, so the kernel may believe what it was told for as long as it likes.
+// Nobody else changes the filesystem, so the kernel may believe what it was told for as long as it
+// likes.
 constexpr double kTimeoutSeconds = 24 * 3600;
 constexpr std::size_t kWorkers = 8;
 constexpr unsigned kMinThreads = 4, kMaxThreads = 64;
@@ -56,7 +57,8 @@ sigset_t ending_signals() {
   return signals;
 }
 
-// Waits for a signal that asks for the end, and brings it about. Another thread ends this by SIGTERM.
+// Waits for a signal that asks for the end, and brings it about. Another thread ends this by
+// SIGTERM.
 class SignalThread {
  public:
   SignalThread(fuse_session* session, Connection& connection, std::string mountpoint)

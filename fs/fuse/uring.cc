@@ -18,8 +18,9 @@ UringChoice choose_uring(UringWanted wanted) {
   if (!(parameter >> enabled)) {
     choice.hint = "FUSE over io_uring needs Linux 6.14 or later with CONFIG_FUSE_IO_URING";
   } else if (enabled != 'Y') {
-    choice.hint = std::string("FUSE over io_uring is off in this kernel; to enable it, which makes ") +
-                  "this filesystem two to four times as fast, run as root: echo Y > " + kParameter;
+    choice.hint =
+        std::string("FUSE over io_uring is off in this kernel; to enable it, which makes ") +
+        "this filesystem two to four times as fast, run as root: echo Y > " + kParameter;
   } else {
     choice.use = true;
   }

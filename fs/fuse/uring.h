@@ -9,7 +9,7 @@ namespace holtfs {
 
 struct UringChoice {
   bool use = false;
-  std::string hint;  // one sentence, when io_uring was wanted or would be better and is not used
+  std::string hint;    // one sentence, when io_uring was wanted or would be better and is not used
   bool fatal = false;  // it was insisted on
 };
 

@@ -10,8 +10,8 @@ using namespace holtfs::test;
 BOOST_FIXTURE_TEST_CASE(set_attributes_are_kept, Fixture) {
   const Ino file = create(kRootIno, "f");
   const Time atime{-123'456'789'012'345'678}, mtime{4'102'444'800'000'000'001};
-  const auto set = fs->setattr(
-      who, file, {.mode = 0604, .uid = 12, .gid = 34, .atime = atime, .mtime = mtime});
+  const auto set =
+      fs->setattr(who, file, {.mode = 0604, .uid = 12, .gid = 34, .atime = atime, .mtime = mtime});
   BOOST_REQUIRE(set);
   reopen();
   const Attr got = attr(at("f"));
@@ -38,8 +38,8 @@ BOOST_FIXTURE_TEST_CASE(directories_take_attributes_too, Fixture) {
 BOOST_FIXTURE_TEST_CASE(every_change_moves_ctime, Fixture) {
   const Ino file = create(kRootIno, "f");
   Time last = attr(file).ctime;
-  for (const SetAttr& change : {SetAttr{.mode = 0600}, SetAttr{.uid = 1}, SetAttr{.atime = Time{1}},
-                                SetAttr{.size = 10}}) {
+  for (const SetAttr& change :
+       {SetAttr{.mode = 0600}, SetAttr{.uid = 1}, SetAttr{.atime = Time{1}}, SetAttr{.size = 10}}) {
     BOOST_TEST(code(fs->setattr(who, file, change)) == 0);
     BOOST_TEST((attr(file).ctime > last));
     last = attr(file).ctime;

@@ -1,5 +1,6 @@
-// Goal: a cookie leads behind its entry and not behind the next, for any names, at any time later (C1).
-// Method: name lists of the shapes that are hard for it, and random ones; the seed is printed.
+// Goal: a cookie leads behind its entry and not behind the next, for any names, at any time later
+// (C1). Method: name lists of the shapes that are hard for it, and random ones; the seed is
+// printed.
 #include "fs/dir_cookies.h"
 
 #include <boost/test/unit_test.hpp>
@@ -72,7 +73,8 @@ BOOST_AUTO_TEST_CASE(names_that_differ_late_in_pairs) {
 
 BOOST_AUTO_TEST_CASE(random_names_of_few_letters) {
   const char* const given = std::getenv("HOLTFS_TEST_SEED");
-  const unsigned seed = given != nullptr ? std::strtoul(given, nullptr, 10) : std::random_device()();
+  const unsigned seed =
+      given != nullptr ? std::strtoul(given, nullptr, 10) : std::random_device()();
   BOOST_TEST_MESSAGE("HOLTFS_TEST_SEED=" << seed);
   std::mt19937 random(seed);
   for (int round = 0; round < 50; ++round) {

@@ -1,5 +1,5 @@
-// Goal: a listing gives every entry that is there all the time exactly once, whatever comes and goes, and
-// goes on at any position it ever gave.
+// Goal: a listing gives every entry that is there all the time exactly once, whatever comes and
+// goes, and goes on at any position it ever gave.
 #include <dirent.h>
 #include <fmt/format.h>
 
@@ -60,8 +60,10 @@ BOOST_FIXTURE_TEST_CASE(types_are_told, Listing) {
     types[std::string(entry.name)] = entry.type;
     return true;
   }));
-  BOOST_TEST((types == std::map<std::string, int>{{"dir", DT_DIR}, {"file", DT_REG},
-                                                  {"link", DT_REG}, {"symlink", DT_LNK},
+  BOOST_TEST((types == std::map<std::string, int>{{"dir", DT_DIR},
+                                                  {"file", DT_REG},
+                                                  {"link", DT_REG},
+                                                  {"symlink", DT_LNK},
                                                   {"fifo", DT_FIFO}}));
 }
 
@@ -106,7 +108,8 @@ BOOST_FIXTURE_TEST_CASE(removing_what_was_listed_skips_nothing, Listing) {
 
 BOOST_FIXTURE_TEST_CASE(survivors_are_listed_once_while_others_come_and_go, Listing) {
   const char* const given = std::getenv("HOLTFS_TEST_SEED");
-  const unsigned seed = given != nullptr ? std::strtoul(given, nullptr, 10) : std::random_device()();
+  const unsigned seed =
+      given != nullptr ? std::strtoul(given, nullptr, 10) : std::random_device()();
   BOOST_TEST_MESSAGE("HOLTFS_TEST_SEED=" << seed);
   std::mt19937 random(seed);
   const auto name = [&](int i) { return fmt::format("entry-{:x}", i * 7919 % 65536); };

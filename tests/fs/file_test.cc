@@ -88,8 +88,8 @@ BOOST_FIXTURE_TEST_CASE(allocation_extends_and_punches, Fixture) {
   BOOST_TEST(code(fs->fallocate(who, file, FALLOC_FL_KEEP_SIZE, 1 << 16, 1 << 16)) == 0);
   BOOST_TEST(attr(file).size == 1 << 16);
   write(file, std::string(1 << 16, 'x'));
-  BOOST_TEST(code(fs->fallocate(who, file, FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE, 4096,
-                                4096)) == 0);
+  BOOST_TEST(
+      code(fs->fallocate(who, file, FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE, 4096, 4096)) == 0);
   BOOST_TEST(read(file, 2, 4095) == std::string("x\0", 2));
   BOOST_TEST(code(fs->fallocate(who, file, FALLOC_FL_COLLAPSE_RANGE, 0, 4096)) == EOPNOTSUPP);
   BOOST_TEST(code(fs->fallocate(who, file, 0, 0, 0)) == EINVAL);
@@ -110,7 +110,8 @@ BOOST_FIXTURE_TEST_CASE(more_files_than_descriptors, Fixture) {
 
 BOOST_FIXTURE_TEST_CASE(contents_match_a_model_under_random_changes, Fixture) {
   const char* const given = std::getenv("HOLTFS_TEST_SEED");
-  const unsigned seed = given != nullptr ? std::strtoul(given, nullptr, 10) : std::random_device()();
+  const unsigned seed =
+      given != nullptr ? std::strtoul(given, nullptr, 10) : std::random_device()();
   BOOST_TEST_MESSAGE("HOLTFS_TEST_SEED=" << seed);
   std::mt19937 random(seed);
   const Ino file = create(kRootIno, "f");

@@ -1,4 +1,5 @@
-// What the tests of libholtfs share: a filesystem in a fresh folder, and short names for its operations.
+// What the tests of libholtfs share: a filesystem in a fresh folder, and short names for its
+// operations.
 #pragma once
 
 #include <boost/test/unit_test.hpp>

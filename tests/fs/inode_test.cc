@@ -1,4 +1,5 @@
-// Goal: an inode record survives the way to disk and back, and damaged ones are refused, not trusted.
+// Goal: an inode record survives the way to disk and back, and damaged ones are refused, not
+// trusted.
 #include "fs/inode.h"
 
 #include <boost/test/unit_test.hpp>
@@ -76,7 +77,7 @@ BOOST_AUTO_TEST_CASE(damage_is_told_as_corruption) {
 }
 
 BOOST_AUTO_TEST_CASE(markers_round_trip) {
-  const auto back = decode_marker(encode(Marker{Tag::kLink, 8, Ino{1} }));
+  const auto back = decode_marker(encode(Marker{Tag::kLink, 8, Ino{1}}));
   BOOST_REQUIRE(back);
   BOOST_TEST((back->tag == Tag::kLink));
   BOOST_TEST(back->type == 8);

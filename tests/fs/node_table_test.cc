@@ -1,4 +1,5 @@
-// Goal: a node lives exactly as long as somebody refers to it, whatever the order of forgetting (N3).
+// Goal: a node lives exactly as long as somebody refers to it, whatever the order of forgetting
+// (N3).
 #include "fs/node_table.h"
 
 #include <boost/test/unit_test.hpp>

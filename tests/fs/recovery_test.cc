@@ -1,5 +1,6 @@
-// Goal: after the process dies, what was acknowledged is there, and nothing of nameless files is left.
-// Crash model: the process dies (fork and _exit) with everything it applied in the page cache.
+// Goal: after the process dies, what was acknowledged is there, and nothing of nameless files is
+// left. Crash model: the process dies (fork and _exit) with everything it applied in the page
+// cache.
 #include <sys/wait.h>
 #include <unistd.h>
 

@@ -1,5 +1,5 @@
-// Goal: rename moves any kind of name onto any kind it may replace, and refuses the rest; directories take
-// everything below them along.
+// Goal: rename moves any kind of name onto any kind it may replace, and refuses the rest;
+// directories take everything below them along.
 #include <sys/stat.h>
 
 #include <cstdio>

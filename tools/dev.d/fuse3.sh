@@ -1,4 +1,5 @@
-# libfuse >= 3.18, which FUSE over io_uring needs and few systems package.
+# libfuse with FUSE over io_uring, which few systems package. 3.18 has it, but needs a patch before
+# any thread may answer a request (subprojects/packagefiles), so a system's own counts from 3.19 on.
 # meson builds it from subprojects/fuse3.wrap; this brings the release tarball the wrap names, from
 # upstream or, where only a Debian mirror can be reached, from Debian's unstable suite.
 # Only sourced by tools/dev.
@@ -12,13 +13,14 @@ has_hash() { # FILE
 }
 
 need_fuse3() {
-  pkg-config --atleast-version=3.18 fuse3 2>/dev/null && return
+  pkg-config --atleast-version=3.19 fuse3 2>/dev/null && return
+  forget_old_patches
   local cache=$ROOT/subprojects/packagecache tarball scratch
   tarball=$cache/$(wrap_value source_filename)
   has_hash "$tarball" && return
   mkdir -p "$cache"
   scratch=$(mktemp -d)
-  say "fetching $(wrap_value directory), because the system's libfuse is older than 3.18"
+  say "fetching $(wrap_value directory), because the system's libfuse is older than 3.19"
   if fetch_fuse3_upstream "$scratch" || fetch_fuse3_debian "$scratch"; then
     mv "$scratch/tarball" "$tarball"
     rm -rf "$scratch"
@@ -27,6 +29,15 @@ need_fuse3() {
   rm -rf "$scratch"
   die "no $(wrap_value directory) can be had: neither upstream's release nor Debian unstable's" \
     "source package can be reached; put the tarball at subprojects/packagecache/${tarball##*/}."
+}
+
+# meson patches what it extracts, once.
+forget_old_patches() {
+  local tree patch=$ROOT/subprojects/packagefiles/$(wrap_value diff_files)
+  tree=$ROOT/subprojects/$(wrap_value directory)
+  if [ -d "$tree" ] && [ "$patch" -nt "$tree/lib/fuse_uring.c" ]; then
+    rm -rf "$tree"
+  fi
 }
 
 fetch_fuse3_upstream() { # SCRATCH; leaves SCRATCH/tarball
