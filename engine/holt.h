@@ -202,7 +202,8 @@ class Store {
   ~Store();
   Result<void> close();
 
-  // Copies the value to `out`. Errors: kNotFound, kWouldBlock, kCorrupt, kIo.
+  // Copies the value to `out`. Errors: kNotFound, kWouldBlock, kCorrupt, kIo; kNoSpace when the disk is
+  // full and the whole cache changed, so that no frame can be given up for the blob.
   Result<void> get(std::string_view key, std::string& out, Wait wait = Wait::kYes) const;
   // Copies at most out.size() bytes of the value; returns the whole value's size in bytes.
   Result<std::size_t> get(std::string_view key, std::span<char> out, Wait wait = Wait::kYes) const;

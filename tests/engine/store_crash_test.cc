@@ -290,9 +290,11 @@ BOOST_AUTO_TEST_CASE(long_lives_on_a_disk_that_fills_survive_ends_at_any_moment)
         for (std::uint64_t step = dice.below(60); step > 0 && !history.ended(); --step) {
           history.live();
         }
+        // Once there is room again, every frame can be written and so every blob read.
+        history.fill_disk(0);
+        if (!history.ended()) history.checkpoint();
         if (!history.ended()) history.check_reads();
         if (!history.ended()) history.end(how);
-        history.fill_disk(0);
         // Recovery ends in a crash now and then, too.
         while (!history.restart(dice.below(12), dice.chance(2) ? End::kCrash : End::kKill)) {
         }
