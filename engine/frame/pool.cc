@@ -126,6 +126,7 @@ bool FramePool::try_evict(FrameIndex index) {
 
 void FramePool::install(FrameIndex index, BlobId id) {
   CHECK(frames_[index].blob.load(std::memory_order_relaxed) == kNoBlob, "F1");
+  mark_dirty(index);  // F2: before anybody can find it
   frames_[index].blob.store(index_of(id), std::memory_order_release);
   table_[index_of(id)].store(index + 1, std::memory_order_release);
   table_[index_of(id)].notify_all();

@@ -71,7 +71,7 @@ class FramePool {
 
   // A free frame, or one whose clean blob is evicted. Never waits: nothing when all are in use.
   std::optional<FrameIndex> try_take();
-  // The taken and filled frame holds the new blob from now on.
+  // The taken and filled frame holds the new blob from now on. It is dirty: no image of it exists.
   void install(FrameIndex index, BlobId id);
   // The same for who claimed the load. False when the blob was installed meanwhile by who made it anew.
   bool install_loaded(FrameIndex index, BlobId id);

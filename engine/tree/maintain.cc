@@ -35,7 +35,6 @@ Result<void> Tree::create_root() {
   CHECK(frame.has_value(), "F4");
   art::Editor::format(pool_.bytes(*frame), kRootBlob);
   pool_.install(*frame, kRootBlob);
-  pool_.mark_dirty(*frame);
   return {};
 }
 
