@@ -19,6 +19,7 @@ namespace {
 
 constexpr std::size_t kUnderfull = kBlobBytes / 4;
 constexpr std::size_t kMergedAtMost = kBlobBytes / 4 * 3;  // so that the next insert does not split it again
+constexpr std::size_t kDrained = 1024;  // header and an empty root of any kind
 constexpr std::size_t kMaxQueued = 1024;
 
 }  // namespace
@@ -90,21 +91,44 @@ Tree::MergeStep Tree::merge_inside(std::string_view key, BlobId& miss) {
   if (step == Step::kRestart) return MergeStep::kAgain;
   if (path.size() < 2) return MergeStep::kDone;
   const Hop& parent = path[path.size() - 2];
-  const std::size_t live = view(child.frame).live();
-  if (live >= kUnderfull) return MergeStep::kDone;
+  Hop taker;
+  const MergeStep chosen = choose_taker(key, parent, child, taker);
+  if (chosen != MergeStep::kDone || taker.frame == kNoFrame) return chosen;
+  if (taker.id == parent.id) return merge_into_parent(key, parent, child);
+  return merge_neighbours(key, parent, child, taker);
+}
 
-  // Into the parent if it is roomy, else together with a neighbour.
-  if (view(parent.frame).live() + live + art::kMergeSlack <= kMergedAtMost) {
-    return merge_into_parent(key, parent, child);
+// Who takes the child over: the parent if it is roomy, else a neighbour; left unset when nobody can. No blob's
+// bytes change, the gate is ours, but only the latches keep readers from evicting what is looked at.
+Tree::MergeStep Tree::choose_taker(std::string_view key, const Hop& parent, const Hop& child,
+                                   Hop& taker) {
+  Frame& above = pool_.frame(parent.frame);
+  Frame& below = pool_.frame(child.frame);
+  above.latch.lock_shared();
+  below.latch.lock_shared();
+  const bool same = above.blob.load(std::memory_order_relaxed) == index_of(parent.id) &&
+                    below.blob.load(std::memory_order_relaxed) == index_of(child.id);
+  const std::size_t live = view(child.frame).live();
+  if (same && live < kUnderfull) {
+    // A drained blob is always better gone.
+    const std::size_t limit = live <= kDrained ? kBlobBytes : kMergedAtMost;
+    if (view(parent.frame).live() + live + art::kMergeSlack <= limit) {
+      taker = parent;
+    } else {
+      for (const BlobId id :
+           art::neighbours(view(parent.frame), parent.depth, child.depth, key, child.id)) {
+        Hop neighbour;
+        if (enter(id, child.depth, neighbour) != Step::kOk) continue;  // not worth a read
+        const std::size_t size = view(neighbour.frame).live();
+        if (!still(neighbour) || size + live + art::kMergeSlack > limit) continue;
+        taker = neighbour;
+        break;
+      }
+    }
   }
-  for (const BlobId id :
-       art::neighbours(view(parent.frame), parent.depth, child.depth, key, child.id)) {
-    Hop neighbour;
-    if (enter(id, child.depth, neighbour) != Step::kOk) continue;  // not worth a read
-    if (view(neighbour.frame).live() + live + art::kMergeSlack > kMergedAtMost) continue;
-    return merge_neighbours(key, parent, child, neighbour);
-  }
-  return MergeStep::kDone;
+  below.latch.unlock_shared();
+  above.latch.unlock_shared();
+  return same ? MergeStep::kDone : MergeStep::kAgain;
 }
 
 // Latches in ascending blob id, as batches do, and makes the frames writable.

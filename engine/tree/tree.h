@@ -148,6 +148,7 @@ class Tree {
   void merge_at(std::string_view key);
   enum class MergeStep : std::uint8_t { kDone, kAgain, kMiss, kNeedFrames };
   MergeStep merge_inside(std::string_view key, BlobId& miss);
+  MergeStep choose_taker(std::string_view key, const Hop& parent, const Hop& child, Hop& taker);
   MergeStep merge_into_parent(std::string_view key, const Hop& parent, const Hop& child);
   MergeStep merge_neighbours(std::string_view key, const Hop& parent, const Hop& child,
                              const Hop& neighbour);
