@@ -29,6 +29,15 @@ Result<BlobId> BlobMap::allocate() {
   return BlobId{id};
 }
 
+void BlobMap::cancel(BlobId id) {
+  const MutexLock lock(mutex_);
+  MapSnapshot::Entry& entry = entries_[index_of(id)];
+  CHECK(entry.exists && entry.image.slot == kNoSlot, "C2");
+  entry = {};
+  free_ids_.push_back(index_of(id));
+  --count_;
+}
+
 void BlobMap::free(BlobId id, std::uint64_t epoch) {
   const MutexLock lock(mutex_);
   MapSnapshot::Entry& entry = entries_[index_of(id)];

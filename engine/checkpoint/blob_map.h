@@ -45,6 +45,8 @@ class BlobMap {
  public:
   // kNoSpace when there are kMaxBlobs blobs.
   Result<BlobId> allocate();
+  // The id was allocated inside the same stay in the gate, and no state has seen it.
+  void cancel(BlobId id);
   // The blob no longer exists from `epoch` on.
   void free(BlobId id, std::uint64_t epoch);
   bool exists(BlobId id) const;

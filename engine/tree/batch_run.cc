@@ -317,7 +317,7 @@ BatchRun::Outcome BatchRun::take_spares() {
 
 void BatchRun::give_back_spares() {
   for (const FrameIndex frame : spares_) tree_.pool_.give_back(frame);
-  for (const BlobId id : spare_ids_) tree_.blobs_.free(id, tree_.checkpointer_.epoch());
+  for (const BlobId id : spare_ids_) tree_.blobs_.cancel(id);
   spares_.clear();
   spare_ids_.clear();
 }
