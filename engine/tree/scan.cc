@@ -43,8 +43,8 @@ Tree::Step Tree::scan_step(art::ScanBound& bound, const art::ScanFilter& filter,
   using Mode = art::ScanBound::Mode;
   const Mark mark(out);
   Hop& hop = spot.hop;
-  if (hop.frame == kNoFrame || !still(hop)) spot.path.clear(), spot.last_byte = 255;
   Step step = begin_descent(hop, spot.miss, nullptr);
+  if (hop.id == kRootBlob) spot.path.clear(), spot.last_byte = 255;  // it began anew
   for (;;) {
     if (step != Step::kOk) return step;
     Frame& frame = pool_.frame(hop.frame);
