@@ -76,9 +76,8 @@ Result<void> Tree::load(BlobId id, bool keep, std::uint64_t shape) {
 Result<void> Tree::load_claimed(BlobId id, bool keep, std::uint64_t shape) {
   const BlobImage image = blobs_.image(id);
   if (image.slot == kNoSlot) {
-    pool_.abandon_load(id);
     // Blobs go away only when the shape changes; otherwise the edge that led here is rotten.
-    if (!same_shape(shape)) return {};
+    if (!same_shape(shape)) return pool_.abandon_load(id), Result<void>();
     return fail(Code::kCorrupt, fmt::format("an edge names blob {}, which does not exist", index_of(id)));
   }
   auto frame = take_frame();
