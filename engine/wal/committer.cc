@@ -1,7 +1,6 @@
 #include "engine/wal/committer.h"
 
 #include <algorithm>
-#include <chrono>
 #include <utility>
 
 #include "engine/base/check.h"
@@ -85,9 +84,7 @@ void Committer::sync_async(Lsn lsn, std::function<void(Result<void>)> done) {
   if (requests_.size() == 1) requested_.notify_one();
 }
 
-bool Committer::next_requests(std::vector<Request>& requests) {
-  using Clock = std::chrono::steady_clock;
-  const auto deadline = Clock::now() + std::chrono::milliseconds(interval_ms_);
+bool Committer::next_requests(std::vector<Request>& requests, Clock::time_point deadline) {
   MutexLock lock(mutex_);
   while (requests_.empty() && !stopping_) {
     if (interval_ms_ == 0) {
@@ -104,9 +101,16 @@ bool Committer::next_requests(std::vector<Request>& requests) {
 
 void Committer::run() {
   std::vector<Request> requests;
-  while (next_requests(requests)) {
-    // Nobody in the list: the timer, which makes durable whatever is published by now.
-    Lsn target = requests.empty() ? sequencer_.published() : Lsn{};
+  const std::chrono::milliseconds interval(interval_ms_);
+  Clock::time_point deadline = Clock::now() + interval;
+  while (next_requests(requests, deadline)) {
+    // The timer makes durable whatever is published by now; requests for what is durable already do not
+    // put it off.
+    Lsn target{};
+    if (interval_ms_ != 0 && Clock::now() >= deadline) {
+      target = sequencer_.published();
+      deadline = Clock::now() + interval;
+    }
     for (const Request& request : requests) target = std::max(target, request.lsn);
     const auto synced = sync(target);
     for (Request& request : requests) request.done(synced);

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
@@ -51,6 +52,7 @@ class Committer {
   std::uint64_t sync_count() const { return sync_count_.load(std::memory_order_relaxed); }
 
  private:
+  using Clock = std::chrono::steady_clock;
   struct Request {
     Lsn lsn;
     std::function<void(Result<void>)> done;
@@ -63,7 +65,7 @@ class Committer {
   void poison_locked(const Error& cause) REQUIRES(mutex_);
   void run();
   // Waits for requests, the timer or the end; false at the end, when none are left.
-  bool next_requests(std::vector<Request>& requests);
+  bool next_requests(std::vector<Request>& requests, Clock::time_point deadline);
 
   Storage& storage_;
   Sequencer& sequencer_;
