@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <string_view>
 
+#include "fs/parse_size.h"
 #include "fs/version.h"
 
 namespace holtfs {
@@ -30,21 +31,6 @@ constexpr std::array kIgnored = {"defaults", "auto",  "noauto", "user",   "nouse
 template <class Table>
 bool contains(const Table& table, std::string_view name) {
   return std::find(table.begin(), table.end(), name) != table.end();
-}
-
-// A number of bytes, with K, M, G or T behind it if wanted.
-bool parse_size(std::string_view text, std::uint64_t& bytes) {
-  const auto [rest, bad] = std::from_chars(text.data(), text.data() + text.size(), bytes);
-  if (bad != std::errc()) return false;
-  const std::string_view unit(rest, static_cast<std::size_t>(text.data() + text.size() - rest));
-  if (unit.empty()) return true;
-  constexpr std::string_view kUnits = "KMGT";
-  const std::size_t power = kUnits.find(static_cast<char>(unit.front() & ~0x20));
-  if (unit.size() > 1 || power == kUnits.npos) return false;
-  const unsigned shift = 10 * (static_cast<unsigned>(power) + 1);
-  if (bytes > (UINT64_MAX >> shift)) return false;
-  bytes <<= shift;
-  return true;
 }
 
 template <class Value>
@@ -82,9 +68,8 @@ std::string apply_one(const std::string& option, MountOptions& options) {
     return fmt::format("readdirplus is auto, yes or no, not '{}'", value);
   }
   if (name == "cache" && has_value) {
-    if (parse_size(value, options.cache_bytes) && options.cache_bytes >= holt::kMinCacheBytes) {
-      return {};
-    }
+    options.cache_bytes = parse_size(value).value_or(0);
+    if (options.cache_bytes >= holt::kMinCacheBytes) return {};
     return fmt::format("cache takes a size of at least {}M, such as 512M or 2G, not '{}'",
                        holt::kMinCacheBytes >> 20, value);
   }

@@ -1,0 +1,200 @@
+// holtctl: shows what is in a store, record by record or in figures. It changes nothing.
+#include <dirent.h>
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <cstring>
+#include <nlohmann/json.hpp>
+
+#include "engine/holt.h"
+#include "fs/schema.h"
+#include "fs/version.h"
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+using holtfs::schema::KeyKind;
+
+constexpr int kFailure = 1, kUsageError = 2;
+
+int complain(const std::string& sentence, int status) {
+  fmt::print(stderr, "holtctl: {}\n", sentence);
+  return status;
+}
+
+// Names are bytes; JSON is UTF-8. What is not becomes a replacement character.
+std::string shown(std::string_view bytes) {
+  const Json text = std::string(bytes);
+  const std::string quoted = text.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return Json::parse(quoted).get<std::string>();
+}
+
+std::string time_text(holtfs::Time t) {
+  const timespec ts = holtfs::to_timespec(t);
+  return fmt::format("{}.{:09}", ts.tv_sec, ts.tv_nsec);
+}
+
+void add_inode(const holtfs::Inode& inode, Json& out) {
+  out["ino"] = holtfs::number_of(inode.ino);
+  out["mode"] = fmt::format("{:07o}", inode.mode);
+  out["uid"] = inode.uid;
+  out["gid"] = inode.gid;
+  out["nlink"] = inode.nlink;
+  for (const auto& [name, time] :
+       {std::pair{"atime", inode.atime}, std::pair{"mtime", inode.mtime},
+        std::pair{"ctime", inode.ctime}, std::pair{"btime", inode.btime}}) {
+    out[name] = time_text(time);
+  }
+  if (inode.flags != 0) out["flags"] = inode.flags;
+  if (inode.is_directory()) out["entries"] = inode.entries;
+  if (inode.is_regular()) {
+    out["size"] = inode.size;
+    out["blocks"] = inode.blocks;
+    out["placement"] = inode.placement == holtfs::Placement::kBulk ? "bulk" : "none";
+  }
+  if (S_ISLNK(inode.mode)) out["target"] = shown(inode.target);
+  if (S_ISCHR(inode.mode) || S_ISBLK(inode.mode)) {
+    out["rdev"] = fmt::format("{}:{}", inode.rdev_major, inode.rdev_minor);
+  }
+}
+
+// What a dentry or an inode record says.
+void add_value(std::string_view value, Json& out) {
+  const auto marker = holtfs::decode_marker(value);
+  if (!marker) {
+    out["error"] = marker.error().to_string();
+  } else if (marker->tag == holtfs::Tag::kInode) {
+    if (const auto inode = holtfs::decode_inode(value)) {
+      add_inode(*inode, out);
+    } else {
+      out["error"] = inode.error().to_string();
+    }
+  } else {
+    out["is"] = marker->tag == holtfs::Tag::kDirectory ? "directory" : "link";
+    out["ino"] = holtfs::number_of(marker->ino);
+  }
+}
+
+void add_state(std::string_view value, Json& out) {
+  holtfs::DiskState state;
+  if (value.size() != sizeof state) {
+    out["error"] = "the state record has a wrong size";
+    return;
+  }
+  std::memcpy(&state, value.data(), sizeof state);
+  out["version"] = state.version.get();
+  out["clean"] = state.clean != 0;
+  out["next_ino"] = state.next_ino.get();
+  out["inodes"] = state.inodes.get();
+}
+
+Json describe(std::string_view key, std::string_view value) {
+  Json out;
+  const auto parsed = holtfs::schema::parse_key(key);
+  if (!parsed) {
+    out["kind"] = "unknown";
+    out["key"] = shown(key);
+    out["bytes"] = value.size();
+    return out;
+  }
+  const std::string path = "/" + std::string(parsed->dir) + std::string(parsed->name);
+  switch (parsed->kind) {
+    case KeyKind::kState:
+      out["kind"] = "state";
+      add_state(value, out);
+      break;
+    case KeyKind::kDirectoryInode:
+      out["kind"] = "directory";
+      out["path"] = shown(path);
+      add_value(value, out);
+      break;
+    case KeyKind::kEntry:
+      out["kind"] = "dentry";
+      out["path"] = shown(path);
+      add_value(value, out);
+      break;
+    case KeyKind::kLinkInode:
+      out["kind"] = "links";
+      add_value(value, out);
+      break;
+    case KeyKind::kLinkXattr:
+      out["kind"] = "xattr";
+      out["ino"] = holtfs::number_of(parsed->ino);
+      break;
+    case KeyKind::kDirectoryXattr:
+    case KeyKind::kEntryXattr:
+      out["kind"] = "xattr";
+      out["path"] = shown(path);
+      break;
+  }
+  if (!parsed->attr.empty()) {
+    out["name"] = shown(parsed->attr);
+    out["bytes"] = value.size();
+  }
+  return out;
+}
+
+holt::Result<void> dump(const holt::Store& store) {
+  holt::Cursor cursor = store.scan({});
+  while (true) {
+    auto more = cursor.next();
+    if (!more) return holt::pass(more);
+    if (!*more) return {};
+    fmt::print("{}\n", describe(cursor.key(), cursor.value()).dump());
+  }
+}
+
+holt::Result<void> stat(const holt::Store& store) {
+  Json out;
+  std::string value;
+  if (auto got = store.get(holtfs::schema::state_key(), value); !got) return got;
+  add_state(value, out["filesystem"]);
+  const holt::Stats stats = store.stats();
+  Json& engine = out["store"];
+  engine["blobs"] = stats.blobs;
+  engine["slots_in_use"] = stats.slots_in_use;
+  engine["slots_in_file"] = stats.slots_in_file;
+  engine["log_capacity"] = stats.log_capacity;
+  engine["log_used"] = stats.log_used;
+  engine["generation"] = stats.generation;
+  engine["applied"] = holt::position_of(stats.applied);
+  engine["checkpointed"] = holt::position_of(stats.checkpointed);
+  fmt::print("{}\n", out.dump(2));
+  return {};
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::string path;
+  bool version = false;
+  CLI::App app("Shows what is in the holtfs filesystem in the folder STORE.", "holtctl");
+  app.add_flag("-V,--version", version, "print the version");
+  CLI::App* const dump_command =
+      app.add_subcommand("dump", "print every record, each as one line of JSON, in key order");
+  CLI::App* const stat_command = app.add_subcommand("stat", "print figures, as JSON");
+  for (CLI::App* command : {dump_command, stat_command}) {
+    command->add_option("STORE", path, "folder that holds the filesystem")->required();
+  }
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    fmt::print("{}", app.help());
+    return 0;
+  } catch (const CLI::ParseError& error) {
+    return complain(fmt::format("{} (see holtctl --help)", error.what()), kUsageError);
+  }
+  if (version) {
+    fmt::print("holtctl {}\n", holtfs::kVersion);
+    return 0;
+  }
+  if (!*dump_command && !*stat_command) {
+    return complain("a command is missing: dump or stat (see holtctl --help)", kUsageError);
+  }
+  const holt::Options options = {.create_if_missing = false, .read_only = true};
+  auto store = holt::Store::open(path, options);
+  if (!store) return complain(store.error().to_string(), kFailure);
+  const auto done = *dump_command ? dump(**store) : stat(**store);
+  return done ? 0 : complain(done.error().to_string(), kFailure);
+}
