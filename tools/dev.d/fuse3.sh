@@ -33,7 +33,8 @@ need_fuse3() {
 
 # meson patches what it extracts, once.
 forget_old_patches() {
-  local tree patch=$ROOT/subprojects/packagefiles/$(wrap_value diff_files)
+  local tree patch
+  patch=$ROOT/subprojects/packagefiles/$(wrap_value diff_files)
   tree=$ROOT/subprojects/$(wrap_value directory)
   if [ -d "$tree" ] && [ "$patch" -nt "$tree/lib/fuse_uring.c" ]; then
     rm -rf "$tree"
