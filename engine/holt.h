@@ -34,7 +34,8 @@ class Storage;
 
 inline constexpr std::size_t kMaxKeyBytes = 32 * 1024;
 inline constexpr std::size_t kMaxValueBytes = 64 * 1024;
-// What one batch may occupy in the log, keys and values included.
+// What one batch may occupy in the log, keys and values included. Its puts, which may all belong into one
+// blob, must besides fit into half a blob, 256 KiB, with keys counted twice and 576 bytes for each.
 inline constexpr std::size_t kMaxBatchBytes = 1024 * 1024;
 // Blobs one batch may touch; keys that lie close together share one.
 inline constexpr std::size_t kMaxBatchOps = 64;

@@ -132,7 +132,7 @@ Result<Lsn> Store::Impl::recover(const Superblock& superblock) {
         const LogWriter replayed{.reserve = [&](std::size_t size) {
           recovered_ = at + record_bytes(size);
           return at;
-        }};
+        }, .replays = true};
         Lsn unused{};
         auto applied = tree_->apply(batch, &replayed, Wait::kYes, unused);
         if (!applied && applied.error().code() != Code::kIo &&

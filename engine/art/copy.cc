@@ -18,6 +18,19 @@ std::size_t measure(View blob, Ref subtree) {
   return bytes;
 }
 
+bool has_leaf(View blob, Ref subtree) {
+  const NodeHead head = blob.head(subtree);
+  if (head.kind() == NodeKind::kLeaf) return true;
+  if (head.kind() == NodeKind::kPrefix) return has_leaf(blob, head.prefix_child());
+  if (!is_inner(head.kind())) return false;
+  bool found = head.terminal() != 0;
+  blob.each_child(subtree, head, 0, [&](unsigned char, Ref child) {
+    found = found || has_leaf(blob, child);
+    return !found;
+  });
+  return found;
+}
+
 namespace {
 
 // Copies the children of the inner node `from_ref` to its word-for-word copy `to_ref`.

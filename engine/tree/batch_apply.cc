@@ -74,7 +74,7 @@ void BatchRun::apply_step(const Step& step, const Place& place, bool exclusive) 
     case Op::kPatch:
     case Op::kAdd: return patch_value(hop, step);
     case Op::kErase: return erase_key(hop, step);
-    case Op::kErasePrefix: return erase_prefix(hop, step);
+    case Op::kErasePrefix: return erase_prefix(hop, batch_.key(step));
     case Op::kMove:
       return move(hop, exclusive ? Tree::Hop{} : targets_[place.second].hop, step);
   }
@@ -107,12 +107,12 @@ void BatchRun::erase_key(const Tree::Hop& hop, const Step& step) {
   art::erase(blob, batch_.key(step), hop.depth);
 }
 
-void BatchRun::erase_prefix(const Tree::Hop& hop, const Step& step) {
+void BatchRun::erase_prefix(const Tree::Hop& hop, std::string_view prefix) {
   art::Editor blob = editor_at(hop.frame);
   std::vector<BlobId> children;
-  if (batch_.key(step).empty()) {
+  if (prefix.empty()) {
     art::clear(blob, children);
-  } else if (const art::Ref subtree = art::detach(blob, batch_.key(step), hop.depth)) {
+  } else if (const art::Ref subtree = art::detach(blob, prefix, hop.depth)) {
     art::release_subtree(blob, subtree, children);
   }
   if (!children.empty()) tree_.blobs_.push_drops(children);
@@ -125,12 +125,14 @@ void BatchRun::move(const Tree::Hop& from, const Tree::Hop& to, const Step& step
   if (subtree == 0) return;
   // Taking the subtree off may have freed the way the new prefix takes.
   const Tree::Hop target_hop = to.frame == kNoFrame ? find_inside(prefix, false) : to;
+  // Only edges to emptied blobs can be there: check_move() has made sure.
+  if (to.frame == kNoFrame) erase_prefix(target_hop, prefix);
   if (target_hop.id == from.id) return art::attach(source, prefix, from.depth, subtree);
   art::Editor target = editor_at(target_hop.frame);
   const std::size_t bytes = art::measure(source, subtree);
   const std::size_t needs =
       art::attach_bound(prefix.size(), source.size_of(source.head(subtree))) + bytes;
-  const std::size_t comfortable = needs + kBlobBytes / 8;
+  const std::size_t comfortable = needs + kBlobBytes / 8 + kept_room_;
   if (to.frame == kNoFrame && target.room() < comfortable &&
       target.room() + target.dead() >= comfortable) {
     art::compact(target);

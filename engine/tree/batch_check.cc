@@ -1,6 +1,7 @@
 // What must hold before a batch may be applied.
 #include <fmt/format.h>
 
+#include "engine/art/copy.h"
 #include "engine/base/check.h"
 #include "engine/tree/batch_run.h"
 
@@ -58,8 +59,7 @@ bool depends(const Batch& batch, const Batch::Step& earlier, const Batch::Step& 
   }
   if (later.op == Op::kMove) {
     // Room was found for the subtree as it is; a patch leaves its size alone.
-    return patch_of(earlier) ? before.starts_with(batch.data(later))
-                             : before.starts_with(key) || before.starts_with(batch.data(later));
+    return !patch_of(earlier) && (before.starts_with(key) || before.starts_with(batch.data(later)));
   }
   return patches && key == before && !patch_of(earlier);
 }
@@ -76,6 +76,17 @@ Result<void> BatchRun::validate(const Batch& batch) {
     return fail(Code::kTooLarge, fmt::format("a batch has {} bytes, the limit is {}",
                                              batch.payload().size(), kMaxBatchBytes));
   }
+  // All of it may belong into one blob; which keys share one is not for the caller to know.
+  std::size_t room = 0;
+  for (const Batch::Step& step : steps) {
+    if (step.kind == Batch::Kind::kChange && step.op == Op::kPut) {
+      room += art::put_bound(step.key_size, step.data_size);
+    }
+  }
+  if (room > kMaxRoom) {
+    return fail(Code::kTooLarge, fmt::format("the puts of a batch need up to {} bytes, the limit is {}",
+                                             room, kMaxRoom));
+  }
   for (std::size_t i = 0; i < steps.size(); ++i) {
     if (auto sizes = check_sizes(batch, steps[i]); !sizes) return sizes;
     for (std::size_t j = 0; j < i; ++j) {
@@ -87,24 +98,6 @@ Result<void> BatchRun::validate(const Batch& batch) {
   }
   return {};
 }
-
-namespace {
-
-// A subtree holds keys if it has a leaf in this blob.
-bool has_leaf(const art::View& blob, art::Ref subtree) {
-  const art::NodeHead head = blob.head(subtree);
-  if (head.kind() == NodeKind::kLeaf) return true;
-  if (head.kind() == NodeKind::kPrefix) return has_leaf(blob, head.prefix_child());
-  if (!art::is_inner(head.kind())) return false;
-  bool found = head.terminal() != 0;
-  blob.each_child(subtree, head, 0, [&](unsigned char, art::Ref child) {
-    found = found || has_leaf(blob, child);
-    return !found;
-  });
-  return found;
-}
-
-}  // namespace
 
 BatchRun::Outcome BatchRun::reject(Code code) {
   error_ = Error(code);
@@ -177,22 +170,28 @@ BatchRun::Presence BatchRun::presence(std::size_t index, std::string_view prefix
   const art::View view = tree_.view(hop.frame);
   const auto spot = art::find_prefix(view, prefix, hop.depth);
   if (spot.kind == art::PrefixSpot::Kind::kNone) return Presence::kNo;
-  return has_leaf(view, spot.ref) ? Presence::kYes : Presence::kEdgesOnly;
+  if (art::has_leaf(view, spot.ref)) return Presence::kYes;
+  for (const auto& [looked, holds] : looked_) {
+    if (looked == prefix) return holds ? Presence::kYes : Presence::kNo;
+  }
+  return Presence::kEdgesOnly;
 }
 
 BatchRun::Outcome BatchRun::check_move(std::size_t index, const Place& place) {
   const Step& step = batch_.steps()[index];
-  // Edges alone may lead to emptied blobs only; moving them along does no harm.
-  if (presence(index, batch_.key(step), place.blob) == Presence::kNo) {
-    return reject(Code::kNotFound);
+  for (const bool target : {false, true}) {
+    const std::string_view prefix = target ? batch_.data(step) : batch_.key(step);
+    const std::size_t blob = target ? place.second : place.blob;
+    const Presence found = presence(index, prefix, blob);
+    if (found == Presence::kEdgesOnly) {
+      prefix_ = prefix;
+      edges_at_ = targets_[blob].hop;
+      return Outcome::kOnlyEdges;
+    }
+    if (!target && found == Presence::kNo) return reject(Code::kNotFound);
+    if (target && found == Presence::kYes) return reject(Code::kExists);
   }
-  switch (presence(index, batch_.data(step), place.second)) {
-    case Presence::kNo: return Outcome::kApplied;
-    case Presence::kYes: return reject(Code::kExists);
-    case Presence::kEdgesOnly: break;
-  }
-  prefix_ = batch_.data(step);
-  return Outcome::kLooksTaken;
+  return Outcome::kApplied;
 }
 
 }  // namespace holt

@@ -25,7 +25,8 @@ Result<void> Tree::apply(const Batch& batch, const LogWriter* log, Wait wait, Ls
 
 Result<void> BatchRun::run(Wait wait, Lsn& at) {
   bool exclusive = false;
-  for (;;) {
+  wait_ = wait;
+  for (std::size_t loads = 0;;) {
     const Outcome outcome = exclusive ? attempt_exclusive() : attempt_shared();
     Result<void> helped;
     switch (outcome) {
@@ -38,28 +39,20 @@ Result<void> BatchRun::run(Wait wait, Lsn& at) {
         break;
       case Outcome::kMiss:
         if (wait == Wait::kNo) return fail(Code::kWouldBlock);
+        if (++loads > kMaxLoadsPerFrame * tree_.pool_.size()) {
+          return fail(Code::kTooLarge, "a batch touches more blobs than the cache has room for");
+        }
+        // Other blobs that are dirty may stand in the way.
+        if (loads % tree_.pool_.size() == 0) tree_.checkpointer_.request();
         helped = tree_.load(blob_, true, shape_);
         break;
       case Outcome::kNeedRoom: helped = tree_.make_room(blob_, room_); break;
       case Outcome::kNeedFrames: helped = tree_.wait_for_frames(); break;
-      case Outcome::kNeedExclusive: exclusive = true; break;
-      case Outcome::kLooksTaken: helped = clear_way(wait); break;
+      case Outcome::kNeedExclusive:
+      case Outcome::kOnlyEdges: exclusive = true; break;
     }
     if (!helped) return helped;
   }
-}
-
-Result<void> BatchRun::clear_way(Wait wait) {
-  art::ScanBound bound{prefix_, art::ScanBound::Mode::kFrom};
-  art::ScanBuffer found;
-  auto done = tree_.scan(bound, {prefix_, std::nullopt, false}, 1, found, wait);
-  if (!done) return pass(done);
-  if (!found.entries.empty()) return fail(Code::kExists);
-  // No key goes, so the log need not know.
-  Batch batch;
-  batch.erase_prefix(prefix_);
-  Lsn unused{};
-  return BatchRun(tree_, batch, nullptr).run(wait, unused);
 }
 
 BatchRun::Outcome BatchRun::attempt_shared() {
@@ -73,7 +66,22 @@ BatchRun::Outcome BatchRun::attempt_exclusive() {
   const ExclusiveGate inside(tree_.gate_);
   shape_ = tree_.begin_shape();
   if (const Outcome found = locate(true); found != Outcome::kApplied) return found;
-  return attempt_latched(true);
+  looked_.clear();
+  for (;;) {
+    const Outcome outcome = attempt_latched(true);
+    if (outcome != Outcome::kOnlyEdges) return outcome;
+    if (const Outcome looked = look_below(); looked != Outcome::kApplied) return looked;
+  }
+}
+
+BatchRun::Outcome BatchRun::look_below() {
+  auto holds = tree_.holds_key(edges_at_, prefix_, wait_);
+  if (!holds) {
+    error_ = std::move(holds.error());
+    return Outcome::kFailed;
+  }
+  looked_.emplace_back(prefix_, *holds);
+  return Outcome::kApplied;
 }
 
 BatchRun::Outcome BatchRun::attempt_latched(bool exclusive) {
@@ -96,10 +104,12 @@ BatchRun::Outcome BatchRun::attempt_latched(bool exclusive) {
 
 BatchRun::Outcome BatchRun::locate(bool whole_way) {
   targets_.clear();
-  places_.clear();
-  for (const Step& step : batch_.steps()) {
-    places_.emplace_back();
-    const Outcome outcome = locate_step(step, places_.back(), whole_way);
+  const auto& steps = batch_.steps();
+  // While the shape stands, a blob that did not change is still on the way (T1).
+  if (places_.empty() || places_shape_ != shape_) places_.assign(steps.size(), {});
+  places_shape_ = shape_;
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    const Outcome outcome = locate_step(steps[i], places_[i], whole_way);
     if (outcome != Outcome::kApplied) return outcome;
   }
   sort_targets();
@@ -112,34 +122,39 @@ BatchRun::Outcome BatchRun::locate(bool whole_way) {
   return Outcome::kApplied;
 }
 
-BatchRun::Outcome BatchRun::go(std::string_view key, bool prefix) {
+BatchRun::Outcome BatchRun::go(std::string_view key, bool prefix, bool whole_way,
+                               Tree::Hop& from) {
   way_.clear();
-  Tree::Hop hop;
+  if (whole_way) from = {};
+  std::vector<Tree::Hop>* const path = whole_way ? &way_ : nullptr;
   art::Found found;
   art::PrefixSpot spot;
-  const Tree::Step step = prefix ? tree_.descend_prefix(key, hop, blob_, spot, &way_)
-                                 : tree_.descend(key, hop, blob_, found, &way_);
-  if (step == Tree::Step::kOk) return Outcome::kApplied;
-  return step == Tree::Step::kMiss ? Outcome::kMiss : Outcome::kRestart;
+  const Tree::Step step = prefix ? tree_.descend_prefix(key, from, blob_, spot, path)
+                                 : tree_.descend(key, from, blob_, found, path);
+  if (step == Tree::Step::kMiss) return Outcome::kMiss;
+  if (step == Tree::Step::kRestart) return Outcome::kRestart;
+  if (!whole_way) way_.push_back(from);
+  // What was found shall stay while the rest is loaded.
+  for (const Tree::Hop& hop : way_) tree_.pool_.reference(hop.frame);
+  return Outcome::kApplied;
 }
 
 BatchRun::Outcome BatchRun::locate_step(const Step& step, Place& place, bool whole_way) {
-  const Outcome first = go(batch_.key(step), structural(step));
+  const Outcome first = go(batch_.key(step), structural(step), whole_way, place.from);
   if (first != Outcome::kApplied) return first;
-  place.blob = add_way(whole_way);
+  place.blob = add_way();
+  place.second = place.blob;
   if (step.kind == Kind::kChange && step.op == Op::kMove) {
-    const Outcome second = go(batch_.data(step), false);
+    const Outcome second = go(batch_.data(step), false, whole_way, place.second_from);
     if (second != Outcome::kApplied) return second;
-    place.second = add_way(whole_way);
+    place.second = add_way();
   }
   return Outcome::kApplied;
 }
 
-// Takes the last blob of the way, or all of it. Returns the last one's index.
-std::size_t BatchRun::add_way(bool whole_way) {
-  if (whole_way) {
-    for (const Tree::Hop& hop : way_) add_target(hop);
-  }
+// Returns the index of the last blob of the way.
+std::size_t BatchRun::add_way() {
+  for (const Tree::Hop& hop : way_) add_target(hop);
   return add_target(way_.back());
 }
 
@@ -221,7 +236,7 @@ BatchRun::Outcome BatchRun::plan_room(bool exclusive) {
     if (!exclusive && structural(steps[i]) && !fits_shared(steps[i], places_[i])) {
       return Outcome::kNeedExclusive;
     }
-    const std::size_t bound = bound_of(steps[i], places_[i]);
+    const std::size_t bound = bound_of(steps[i], places_[i], exclusive);
     Target& target = targets_[places_[i].blob];
     target.changes = true;
     target.room += bound;
@@ -230,16 +245,25 @@ BatchRun::Outcome BatchRun::plan_room(bool exclusive) {
     targets_[places_[i].second].room += bound;
   }
   if (exclusive) {
-    // A later step may work on what an earlier one moved: any of them must be able to take all.
+    // A later step may work on what an earlier one moved, or above what it cut off: any blob on the way
+    // must be able to take all.
     std::size_t sum = 0;
     for (const Target& target : targets_) sum += target.room;
     for (Target& target : targets_) {
       target.changes = true;
-      if (target.room > 0) target.room = sum;
+      target.room = sum;
     }
   }
   kept_room_ = 0;
-  for (const Target& target : targets_) {
+  for (Target& target : targets_) {
+    if (target.room > kMaxRoom) {
+      if (log_ == nullptr || !log_->replays) {
+        error_ = Error(Code::kTooLarge, "a batch needs more room in one blob than a blob can have");
+        return Outcome::kFailed;
+      }
+      // It was applied once. The bounds are generous, and here the blobs are cut in another way.
+      target.room = kMaxRoom;
+    }
     kept_room_ = std::max(kept_room_, target.room);
     if (target.room <= editor(target).room()) continue;
     blob_ = target.hop.id;
@@ -250,7 +274,7 @@ BatchRun::Outcome BatchRun::plan_room(bool exclusive) {
 }
 
 // Room one step can need at most.
-std::size_t BatchRun::bound_of(const Step& step, const Place& place) const {
+std::size_t BatchRun::bound_of(const Step& step, const Place& place, bool exclusive) const {
   const std::size_t key = batch_.key(step).size();
   switch (step.op) {
     case Op::kPut: return art::put_bound(key, step.data_size);
@@ -262,7 +286,8 @@ std::size_t BatchRun::bound_of(const Step& step, const Place& place) const {
       std::size_t local = 0;
       if (spot.kind == art::PrefixSpot::Kind::kNode) {
         top = from.size_of(from.head(spot.ref));
-        if (place.blob != place.second) {
+        // With the gate to itself a move that does not fit makes a blob of its own.
+        if (place.blob != place.second && !exclusive) {
           local = art::measure_local(from, spot.ref, kMaxSharedMove).value_or(0);
         }
       }

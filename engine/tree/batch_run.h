@@ -30,6 +30,12 @@ class BatchRun {
   // What may be moved or erased without the gate to itself, so that latches are held for microseconds.
   static constexpr std::size_t kMaxSharedMove = 64 * 1024;
 
+  // What a blob can always be made to have free: half of it. The largest piece that cannot be cut, an inner
+  // node with its prefix and its terminal, takes a quarter.
+  static constexpr std::size_t kMaxRoom = kBlobBytes / 2;
+  // Loads one batch may need for each frame; more only if its blobs cannot all be in the cache at once.
+  static constexpr std::size_t kMaxLoadsPerFrame = 16;
+
   // A blob the batch touches.
   struct Target {
     Tree::Hop hop;
@@ -40,6 +46,9 @@ class BatchRun {
   struct Place {
     std::size_t blob = 0;
     std::size_t second = 0;  // kMove: where the new prefix belongs
+    // Where the last attempt's searches got to: the next one goes on from there, so that a batch makes
+    // headway with frames for its targets alone.
+    Tree::Hop from, second_from;
   };
   enum class Outcome : std::uint8_t {
     kApplied,
@@ -49,20 +58,22 @@ class BatchRun {
     kNeedRoom,      // blob_ needs room_ bytes
     kNeedFrames,
     kNeedExclusive,
-    kLooksTaken  // keys may begin with prefix_, the new prefix of a move, or only edges to emptied blobs
+    kOnlyEdges  // below prefix_ the blob edges_at_ has edges only: keys may begin with it or not
   };
 
   Outcome attempt_shared();
   Outcome attempt_exclusive();
   Outcome attempt_latched(bool exclusive);
+  // Looks behind the edges below prefix_. The gate is ours and no latch is held.
+  Outcome look_below();
 
   // Finds the blobs of all steps; with `whole_way`, those above them too.
   Outcome locate(bool whole_way);
   Outcome locate_step(const Step& step, Place& place, bool whole_way);
-  // Fills way_ with the blobs on the way to the key.
-  Outcome go(std::string_view key, bool prefix);
+  // Fills way_ with the blobs on the way to the key, or with the last of them.
+  Outcome go(std::string_view key, bool prefix, bool whole_way, Tree::Hop& from);
   std::size_t add_target(const Tree::Hop& hop);
-  std::size_t add_way(bool whole_way);
+  std::size_t add_way();
   void sort_targets();
   bool latch_targets();  // false: one of them is not what it was
   void unlatch_targets(bool changed);
@@ -85,11 +96,9 @@ class BatchRun {
   // Whether keys begin with `prefix` after the steps before `index`.
   enum class Presence : std::uint8_t { kNo, kYes, kEdgesOnly };
   Presence presence(std::size_t index, std::string_view prefix, std::size_t blob) const;
-  // Clears away edges to emptied blobs below prefix_; kExists when there are keys.
-  Result<void> clear_way(Wait wait);
 
   Outcome plan_room(bool exclusive);
-  std::size_t bound_of(const Step& step, const Place& place) const;
+  std::size_t bound_of(const Step& step, const Place& place, bool exclusive) const;
   bool fits_shared(const Step& step, const Place& place) const;
   Outcome make_writable();
   Outcome take_spares();
@@ -100,7 +109,7 @@ class BatchRun {
   void put_value(const Tree::Hop& hop, const Step& step);
   void patch_value(const Tree::Hop& hop, const Step& step);
   void erase_key(const Tree::Hop& hop, const Step& step);
-  void erase_prefix(const Tree::Hop& hop, const Step& step);
+  void erase_prefix(const Tree::Hop& hop, std::string_view prefix);
   void move(const Tree::Hop& from, const Tree::Hop& to, const Step& step);
   void move_to_new_blob(art::Editor& from, art::Ref subtree, const Tree::Hop& to,
                         std::string_view prefix);
@@ -120,7 +129,11 @@ class BatchRun {
   BlobId blob_{};
   std::size_t room_ = 0;
   std::size_t kept_room_ = 0;  // the most that any target was promised
+  std::uint64_t places_shape_ = 0;
+  Wait wait_ = Wait::kYes;
   std::string prefix_;
+  Tree::Hop edges_at_;
+  std::vector<std::pair<std::string, bool>> looked_;  // prefixes with edges only, and whether there are keys
   Error error_{Code::kInvalid};
   Lsn at_{};
   bool reserved_ = false;

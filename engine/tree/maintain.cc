@@ -22,6 +22,10 @@ constexpr std::size_t kMergedAtMost = kBlobBytes / 4 * 3;  // so that the next i
 constexpr std::size_t kDrained = 1024;  // header and an empty root of any kind
 constexpr std::size_t kMaxQueued = 1024;
 
+struct alignas(kDiskPage) Copy {
+  std::array<std::byte, kBlobBytes> bytes;
+};
+
 }  // namespace
 
 Tree::Tree(Storage& storage, FramePool& pool, BlobMap& blobs, Checkpointer& checkpointer,
@@ -160,8 +164,9 @@ Tree::MergeStep Tree::latch_for_merge(std::span<const Hop> hops) {
   return outcome;
 }
 
-// The blob in `gone`, latched, has been taken over.
-void Tree::finish_merge(const Hop& gone) {
+// The blob in `gone`, latched, has been taken over. What took it over may be underfull itself.
+void Tree::finish_merge(std::string_view key, const Hop& gone) {
+  queue_merge(key);
   blobs_.free(gone.id, checkpointer_.epoch());
   checkpointer_.retire(gone.frame);
   counters.merges.fetch_add(1, std::memory_order_relaxed);
@@ -177,7 +182,7 @@ Tree::MergeStep Tree::merge_into_parent(std::string_view key, const Hop& parent,
   if (above.room() < below.live() + art::kMergeSlack) art::compact(above);
   art::absorb_child(above, parent.depth, below, child.depth, key);
   mark_changed(parent.frame);
-  finish_merge(child);
+  finish_merge(key, child);
   pool_.frame(parent.frame).latch.unlock();
   return MergeStep::kDone;
 }
@@ -193,7 +198,7 @@ Tree::MergeStep Tree::merge_neighbours(std::string_view key, const Hop& parent, 
   art::absorb_neighbour(above, parent.depth, taker, child.depth, below, key);
   mark_changed(parent.frame);
   mark_changed(neighbour.frame);
-  finish_merge(child);
+  finish_merge(key, child);
   pool_.frame(neighbour.frame).latch.unlock();
   pool_.frame(parent.frame).latch.unlock();
   return MergeStep::kDone;
@@ -255,10 +260,27 @@ Result<void> Tree::copy_blob(BlobId id, std::byte* to) {
   return read_image(id, image, to);
 }
 
+Result<bool> Tree::holds_key(const Hop& at, std::string_view prefix, Wait wait) {
+  const auto copy = std::make_unique_for_overwrite<Copy>();
+  const art::View blob(copy->bytes.data());
+  if (auto read = copy_blob(at.id, copy->bytes.data()); !read) return pass(read);
+  const auto spot = art::find_prefix(blob, prefix, at.depth);
+  if (spot.kind != art::PrefixSpot::Kind::kNode) return false;
+  if (art::has_leaf(blob, spot.ref)) return true;
+  std::vector<BlobId> todo;
+  collect_edges(blob, spot.ref, todo);
+  while (!todo.empty()) {
+    const BlobId id = todo.back();
+    todo.pop_back();
+    if (wait == Wait::kNo && pool_.lookup(id) == kNoFrame) return fail(Code::kWouldBlock);
+    if (auto read = copy_blob(id, copy->bytes.data()); !read) return pass(read);
+    if (art::has_leaf(blob, blob.root())) return true;
+    collect_edges(blob, blob.root(), todo);
+  }
+  return false;
+}
+
 void Tree::visit_blobs(const std::function<void(const Visited&)>& visit) {
-  struct alignas(kDiskPage) Copy {
-    std::array<std::byte, kBlobBytes> bytes;
-  };
   const auto copy = std::make_unique_for_overwrite<Copy>();
   std::byte* bytes = copy->bytes.data();
   std::vector<BlobId> todo = blobs_.snapshot().drops;

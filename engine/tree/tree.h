@@ -11,7 +11,8 @@
 //       blob it cuts; so a latched blob in which the search does not meet an edge is the right one.
 //   T2  Log order is apply order for batches that touch a common blob: the log range is reserved under
 //       the latches.
-//   T3  Nobody waits for a frame, for the disk or for room in the log while holding a latch or the gate.
+//   T3  Nobody waits for a frame, for the disk or for room in the log while holding a latch or the gate;
+//       but holds_key(), which is rare, reads inside the gate.
 //   T4  shape_ is odd exactly while edges move; a reader that saw it move starts again.
 //   T5  Nothing can fail between the reservation of the log range and the release of the latches.
 //
@@ -45,6 +46,7 @@ class Storage;
 struct LogWriter {
   // Takes the next range for a payload of this size. Called under latches (T2); cannot fail.
   std::function<Lsn(std::size_t payload_size)> reserve;
+  bool replays = false;
 };
 
 struct TreeCounters {
@@ -153,7 +155,10 @@ class Tree {
   MergeStep merge_neighbours(std::string_view key, const Hop& parent, const Hop& child,
                              const Hop& neighbour);
   MergeStep latch_for_merge(std::span<const Hop> hops);
-  void finish_merge(const Hop& gone);
+  void finish_merge(std::string_view key, const Hop& gone);
+  // Whether a key begins with `prefix`, the search for which ends in the blob `at`. The caller has the gate to
+  // itself and no latch. Blobs that are not resident are read past the cache: the exception to T3.
+  Result<bool> holds_key(const Hop& at, std::string_view prefix, Wait wait);
   Result<void> copy_blob(BlobId id, std::byte* to);
   static void collect_edges(art::View blob, art::Ref node, std::vector<BlobId>& out);
 
