@@ -25,7 +25,12 @@ class Checker {
     const Ref root = blob_.root();
     if (auto fits = inside(root); !fits) return pass(fits);
     if (!is_inner(blob_.head(root).kind())) return bad(root, "has a root that is no inner node");
-    if (auto checked = node(root); !checked) return pass(checked);
+    todo_.push_back(root);
+    while (!todo_.empty()) {
+      const Ref ref = todo_.back();
+      todo_.pop_back();
+      if (auto checked = node(ref); !checked) return pass(checked);
+    }
     if (census_.live_bytes + sizeof(DiskBlobHeader) + blob_.dead() != used_) {
       return bad(0, fmt::format("holds {} live and {} dead bytes, but {} are in use",
                                 census_.live_bytes, blob_.dead(), used_));
@@ -83,7 +88,8 @@ class Checker {
     const Ref child = head.prefix_child();
     if (auto fits = inside(child); !fits) return fits;
     if (!is_inner(blob_.head(child).kind())) return bad(ref, "has a prefix before no inner node");
-    return node(child);
+    todo_.push_back(child);
+    return {};
   }
 
   Result<void> inner(Ref ref, NodeHead head) {
@@ -93,7 +99,7 @@ class Checker {
       if (leaf.kind() != NodeKind::kLeaf || leaf.suffix_size() != 0) {
         return bad(ref, "has a terminal that is no leaf");
       }
-      if (auto checked = node(head.terminal()); !checked) return checked;
+      todo_.push_back(head.terminal());
     }
     if (head.count() > node_capacity(head.kind())) return bad(ref, "counts too many children");
     std::size_t count = 0;
@@ -109,8 +115,8 @@ class Checker {
       const bool edge = blob_.head(child).kind() == NodeKind::kBlobEdge;
       if (edge && std::find(edges.begin(), edges.end(), child) != edges.end()) return true;
       if (edge) edges.push_back(child);
-      outcome = node(child);
-      return outcome.has_value();
+      todo_.push_back(child);
+      return true;
     });
     if (outcome && count != head.count()) return bad(ref, "miscounts its children");
     return outcome;
@@ -120,6 +126,7 @@ class Checker {
   BlobId id_;
   std::size_t used_;
   BlobCensus census_;
+  std::vector<Ref> todo_;  // no recursion: a chain of nodes may be as long as the blob is large
   std::unique_ptr<std::bitset<65536>> visited_ = std::make_unique<std::bitset<65536>>();
 };
 

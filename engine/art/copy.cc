@@ -1,5 +1,6 @@
 #include "engine/art/copy.h"
 
+#include <algorithm>
 #include <array>
 #include <memory>
 #include <utility>
@@ -9,23 +10,17 @@
 namespace holt::art {
 
 std::size_t measure(View blob, Ref subtree) {
-  const NodeHead head = blob.head(subtree);
-  std::size_t bytes = blob.size_of(head);
-  if (head.kind() == NodeKind::kPrefix) return bytes + measure(blob, head.prefix_child());
-  if (!is_inner(head.kind())) return bytes;
-  if (head.terminal() != 0) bytes += measure(blob, head.terminal());
-  blob.each_distinct_child(subtree, head, [&](Ref child) { bytes += measure(blob, child); });
+  const NodeHead top = blob.head(subtree);
+  if (top.kind() != NodeKind::kPrefix && !is_inner(top.kind())) return blob.size_of(top);
+  std::size_t bytes = 0;
+  blob.each_node(subtree, [&](Ref, NodeHead head) { return bytes += blob.size_of(head), true; });
   return bytes;
 }
 
 bool has_leaf(View blob, Ref subtree) {
-  const NodeHead head = blob.head(subtree);
-  if (head.kind() == NodeKind::kLeaf) return true;
-  if (head.kind() == NodeKind::kPrefix) return has_leaf(blob, head.prefix_child());
-  if (!is_inner(head.kind())) return false;
-  bool found = head.terminal() != 0;
-  blob.each_child(subtree, head, 0, [&](unsigned char, Ref child) {
-    found = found || has_leaf(blob, child);
+  bool found = false;
+  blob.each_node(subtree, [&](Ref, NodeHead head) {
+    found = head.kind() == NodeKind::kLeaf;
     return !found;
   });
   return found;
@@ -33,40 +28,64 @@ bool has_leaf(View blob, Ref subtree) {
 
 namespace {
 
-// Copies the children of the inner node `from_ref` to its word-for-word copy `to_ref`.
-void copy_children(View from, Ref from_ref, NodeHead head, Editor& to, Ref to_ref) {
-  if (head.terminal() != 0) {
-    to.set_ref(Editor::terminal_place(to_ref), copy_subtree(from, head.terminal(), to));
-  }
+// A node to be copied, and where the reference to its copy belongs; 0 for the topmost.
+struct Pending {
+  Ref from;
+  std::uint32_t place;
+};
+
+Ref copy_node(View from, Ref ref, std::size_t bytes, Editor& to) {
+  const Ref copy = to.allocate(bytes);
+  copy_words(to.base() + std::size_t{copy} * kNodeUnit, from.at(ref), bytes);
+  return copy;
+}
+
+// Notes what hangs from the inner node `from_ref`, whose word-for-word copy is `to_ref`; the first child comes
+// last, for it is taken first.
+void note_children(View from, Ref from_ref, NodeHead head, Editor& to, Ref to_ref,
+                   std::vector<Pending>& todo) {
+  const auto first = static_cast<std::ptrdiff_t>(todo.size());
   std::vector<std::pair<Ref, Ref>> edges;  // shared edges stay shared (B4)
   from.each_child(from_ref, head, 0, [&](unsigned char byte, Ref child) {
     const std::uint32_t place = to.child_place(to_ref, head, byte);
-    const bool edge = from.head(child).kind() == NodeKind::kBlobEdge;
-    if (edge) {
-      for (const auto& [old_edge, new_edge] : edges) {
-        if (old_edge == child) return to.set_ref(place, new_edge), true;
-      }
+    if (from.head(child).kind() != NodeKind::kBlobEdge) {
+      todo.push_back({child, place});
+      return true;
     }
-    const Ref copy = copy_subtree(from, child, to);
-    to.set_ref(place, copy);
-    if (edge) edges.emplace_back(child, copy);
+    auto same = std::find_if(edges.begin(), edges.end(),
+                             [&](const auto& edge) { return edge.first == child; });
+    if (same == edges.end()) {
+      same = edges.insert(same, {child, copy_node(from, child, sizeof(DiskBlobEdge), to)});
+    }
+    to.set_ref(place, same->second);
     return true;
   });
+  std::reverse(todo.begin() + first, todo.end());
+  if (head.terminal() != 0) todo.push_back({head.terminal(), Editor::terminal_place(to_ref)});
 }
 
 }  // namespace
 
 Ref copy_subtree(View from, Ref subtree, Editor& to) {
-  const NodeHead head = from.head(subtree);
-  const std::size_t bytes = from.size_of(head);
-  const Ref copy = to.allocate(bytes);
-  copy_words(to.base() + std::size_t{copy} * kNodeUnit, from.at(subtree), bytes);
-  if (head.kind() == NodeKind::kPrefix) {
-    to.set_ref(Editor::prefix_child_place(copy), copy_subtree(from, head.prefix_child(), to));
-  } else if (is_inner(head.kind())) {
-    copy_children(from, subtree, head, to, copy);
+  Ref top = 0;
+  std::vector<Pending> todo{{subtree, 0}};
+  while (!todo.empty()) {
+    const Pending next = todo.back();
+    todo.pop_back();
+    const NodeHead head = from.head(next.from);
+    const Ref copy = copy_node(from, next.from, from.size_of(head), to);
+    if (next.place == 0) {
+      top = copy;
+    } else {
+      to.set_ref(next.place, copy);
+    }
+    if (head.kind() == NodeKind::kPrefix) {
+      todo.push_back({head.prefix_child(), Editor::prefix_child_place(copy)});
+    } else if (is_inner(head.kind())) {
+      note_children(from, next.from, head, to, copy, todo);
+    }
   }
-  return copy;
+  return top;
 }
 
 NodeKind kind_for(std::size_t children) {

@@ -1,7 +1,4 @@
 // Copying subtrees between frames, and compaction.
-//
-// Recursion is at most one call per inner or prefix node on a path inside one blob: fewer than 22,000,
-// each with a small frame.
 #pragma once
 
 #include "engine/art/edit.h"

@@ -172,18 +172,11 @@ Ref detach(Editor& blob, std::string_view prefix, std::uint32_t depth) {
 }
 
 void release_subtree(Editor& blob, Ref subtree, std::vector<BlobId>& children) {
-  const NodeHead head = blob.head(subtree);
-  if (head.kind() == NodeKind::kPrefix) {
-    release_subtree(blob, head.prefix_child(), children);
-  } else if (head.kind() == NodeKind::kBlobEdge) {
-    children.push_back(head.blob());
-  } else if (is_inner(head.kind())) {
-    if (head.terminal() != 0) blob.release(head.terminal());
-    blob.each_distinct_child(subtree, head, [&](Ref child) {
-      release_subtree(blob, child, children);
-    });
-  }
-  blob.release(subtree);
+  blob.each_node(subtree, [&](Ref ref, NodeHead head) {
+    if (head.kind() == NodeKind::kBlobEdge) children.push_back(head.blob());
+    blob.release(ref);
+    return true;
+  });
 }
 
 void clear(Editor& blob, std::vector<BlobId>& children) {
@@ -195,22 +188,13 @@ void clear(Editor& blob, std::vector<BlobId>& children) {
 }
 
 std::optional<std::size_t> measure_local(const Editor& blob, Ref subtree, std::size_t limit) {
-  const NodeHead head = blob.head(subtree);
-  std::size_t bytes = blob.size_of(head);
-  if (head.kind() == NodeKind::kBlobEdge || bytes > limit) return std::nullopt;
+  std::size_t bytes = 0;
   bool local = true;
-  const auto add = [&](Ref child) {
-    const auto more = bytes > limit ? std::nullopt : measure_local(blob, child, limit - bytes);
-    if (more) bytes += *more;
-    local = local && more.has_value();
+  blob.each_node(subtree, [&](Ref, NodeHead head) {
+    bytes += blob.size_of(head);
+    local = head.kind() != NodeKind::kBlobEdge && bytes <= limit;
     return local;
-  };
-  if (head.kind() == NodeKind::kPrefix) {
-    add(head.prefix_child());
-  } else if (is_inner(head.kind())) {
-    if (head.terminal() != 0) add(head.terminal());
-    if (local) blob.each_child(subtree, head, 0, [&](unsigned char, Ref child) { return add(child); });
-  }
+  });
   return local ? std::optional(bytes) : std::nullopt;
 }
 

@@ -193,6 +193,23 @@ class View {
     });
   }
 
+  // Calls fn(node, head) for every node of a subtree, entries that share a BlobEdge once, parents first,
+  // until it returns false. No recursion: a chain of nodes may be as long as the blob is large.
+  template <class Fn>
+  void each_node(Ref subtree, Fn&& fn) const {
+    std::vector<Ref> todo{subtree};
+    while (!todo.empty()) {
+      const Ref ref = todo.back();
+      todo.pop_back();
+      const NodeHead node = head(ref);
+      if (!fn(ref, node)) return;
+      if (node.kind() == NodeKind::kPrefix) todo.push_back(node.prefix_child());
+      if (!is_inner(node.kind())) continue;
+      if (node.terminal() != 0) todo.push_back(node.terminal());
+      each_distinct_child(ref, node, [&](Ref child) { todo.push_back(child); });
+    }
+  }
+
  private:
   template <class Node, class Fn>
   static void each_sorted(const std::byte* node, std::size_t count, unsigned first, Fn& fn) {

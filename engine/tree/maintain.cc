@@ -232,14 +232,10 @@ Result<bool> Tree::drop_one() {
 }
 
 void Tree::collect_edges(art::View blob, art::Ref node, std::vector<BlobId>& out) {
-  const art::NodeHead head = blob.head(node);
-  if (head.kind() == NodeKind::kBlobEdge) {
-    out.push_back(head.blob());
-  } else if (head.kind() == NodeKind::kPrefix) {
-    collect_edges(blob, head.prefix_child(), out);
-  } else if (art::is_inner(head.kind())) {
-    blob.each_distinct_child(node, head, [&](art::Ref child) { collect_edges(blob, child, out); });
-  }
+  blob.each_node(node, [&](art::Ref, art::NodeHead head) {
+    if (head.kind() == NodeKind::kBlobEdge) out.push_back(head.blob());
+    return true;
+  });
 }
 
 // The newest bytes of a blob, from its frame or from disk.
