@@ -114,28 +114,37 @@ class Walker {
     path_.resize(depth);
   }
 
+  // Calls itself once per inner node on the way, through children(): a prefix costs no stack.
   void node(Ref ref) {
-    if (++nodes_ > kMaxNodes || levels_ > kMaxLevels || path_.size() > kMaxPath) {
-      return stop(WalkEnd::kGarbage);
+    const std::size_t depth = path_.size();
+    NodeHead head = blob_.head(ref);
+    while (enters(head) && head.kind() == NodeKind::kPrefix) {
+      const std::size_t size = path_.size();
+      path_.resize(size + head.prefix_size());
+      copy_out(path_.data() + size, blob_.prefix(ref), head.prefix_size());
+      ref = head.prefix_child();
+      head = blob_.head(ref);
     }
-    const NodeHead head = blob_.head(ref);
-    if (head.kind() == NodeKind::kLeaf) return leaf(ref);
-    if (!in_reach() || roll_up()) return;
-    if (side() == Side::kBefore) return;
-    if (head.kind() == NodeKind::kPrefix) return prefix(ref, head);
-    if (!is_inner(head.kind())) return stop(WalkEnd::kGarbage);
-    if (head.terminal() != 0) leaf(head.terminal());
-    if (going()) children(ref, head, 255);
+    if (head.kind() == NodeKind::kLeaf) {
+      leaf(ref);
+    } else if (enters_) {
+      if (head.terminal() != 0) leaf(head.terminal());
+      if (going()) children(ref, head, 255);
+    }
+    path_.resize(depth);
   }
 
-  void prefix(Ref ref, NodeHead head) {
-    const std::size_t depth = path_.size();
-    path_.resize(depth + head.prefix_size());
-    copy_out(path_.data() + depth, blob_.prefix(ref), head.prefix_size());
-    ++levels_;
-    node(head.prefix_child());
-    --levels_;
-    path_.resize(depth);
+  // Whether the walk goes below a prefix or inner node that stands at path_.
+  bool enters(NodeHead head) {
+    enters_ = false;
+    if (head.kind() == NodeKind::kLeaf) return false;
+    if (++nodes_ > kMaxNodes || levels_ > kMaxLevels || path_.size() > kMaxPath ||
+        (head.kind() != NodeKind::kPrefix && !is_inner(head.kind()))) {
+      stop(WalkEnd::kGarbage);
+      return false;
+    }
+    enters_ = in_reach() && !roll_up() && side() != Side::kBefore;
+    return enters_;
   }
 
   void children(Ref ref, NodeHead head, unsigned char last_byte) {
@@ -178,6 +187,7 @@ class Walker {
   std::size_t limit_;
   ScanBuffer& out_;
   WalkResult result_;
+  bool enters_ = false;  // what enters() said last
   std::size_t nodes_ = 0;
   std::size_t levels_ = 0;
 };
