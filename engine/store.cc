@@ -84,12 +84,16 @@ Result<Lsn> Store::erase(std::string_view key) {
 
 Result<void> Store::sync(Lsn lsn) {
   if (!impl_->ring_) return fail(Code::kReadOnly, "the store is open read-only");
+  if (lsn > impl_->ring_->tail()) return fail(Code::kInvalid, "no batch has got this LSN yet");
   return impl_->ring_->sync(lsn);
 }
 Result<void> Store::sync() { return sync(applied()); }
 
 void Store::sync_async(Lsn lsn, std::function<void(Result<void>)> done) {
   if (!impl_->ring_) return done(fail(Code::kReadOnly, "the store is open read-only"));
+  if (lsn > impl_->ring_->tail()) {
+    return done(fail(Code::kInvalid, "no batch has got this LSN yet"));
+  }
   impl_->ring_->sync_async(lsn, std::move(done));
 }
 

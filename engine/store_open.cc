@@ -7,6 +7,7 @@
 
 #include "engine/format.h"
 #include "engine/store_impl.h"
+#include "engine/tree/batch_run.h"
 #include "engine/wal/replay.h"
 
 namespace holt {
@@ -128,6 +129,10 @@ Result<Lsn> Store::Impl::recover(const Superblock& superblock) {
       log_memory_, superblock.wal_bytes, superblock.replay_from, superblock.generation,
       [&](Lsn at, std::string_view payload) -> Result<void> {
         if (auto parsed = batch.parse(payload); !parsed) return parsed;
+        if (auto valid = BatchRun::validate(batch); !valid) {
+          return fail(Code::kCorrupt, fmt::format("the log record at {} is no batch: {}",
+                                                  position_of(at), valid.error().to_string()));
+        }
         // Moved inside the gate, together with the blobs, so that a checkpoint sees both or neither.
         const LogWriter replayed{.reserve = [&](std::size_t size) {
           recovered_ = at + record_bytes(size);
