@@ -197,8 +197,7 @@ class Filesystem {
   Outcome<Moving> stage_departure(const Caller& caller, const Dir& dir, std::string_view name,
                                   holt::Batch& batch);
   static std::string below(const Moving& moving, const Dir& dir, std::string_view name);
-  void finish_arrival(const Caller& caller, const Moving& moved, Node* node, Dir& dir,
-                      std::string_view name);
+  void finish_arrival(const Moving& moved, Node* node, Dir& dir, std::string_view name);
   Outcome<void> list(const Caller& caller, Ino ino, std::uint64_t cookie, bool plus,
                      const DirSink& sink);
   Outcome<bool> give(const Caller& caller, const Dir& dir, std::string_view name,

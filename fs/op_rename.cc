@@ -64,8 +64,9 @@ Outcome<Filesystem::DirPair> Filesystem::load_directories(const Caller& caller,
   return dirs;
 }
 
-// Reads the dentry `name`, changes the ctime of the file it stands for, and says what its new
-// dentry is to hold and what lies below the old one.
+// Reads the dentry `name`, changes the ctime of what it stands for, and says what its new dentry is
+// to hold and what lies below the old one. Comes before the moves in the batch: a key is patched where
+// it is, and moves with its prefix.
 Outcome<Filesystem::Moving> Filesystem::stage_departure(const Caller& caller, const Dir& dir,
                                                         std::string_view name, holt::Batch& batch) {
   Moving out;
@@ -85,12 +86,10 @@ Outcome<Filesystem::Moving> Filesystem::stage_departure(const Caller& caller, co
     return out;
   }
   out.value = std::move(*value);
-  if (marker->tag == Tag::kDirectory) {
-    out.has_below = true;
-    out.below = schema::child_prefix(dir.prefix, name);
-    return out;
-  }
-  const std::string key = schema::link_key(marker->ino);
+  out.has_below = marker->tag == Tag::kDirectory;
+  if (out.has_below) out.below = schema::child_prefix(dir.prefix, name);
+  const std::string key =
+      out.has_below ? schema::inode_key(out.below) : schema::link_key(marker->ino);
   const Outcome<Inode> before = load_inode(caller, key, marker->ino);
   if (!before) return fail(before.error());
   Inode after = *before;
@@ -106,23 +105,9 @@ std::string Filesystem::below(const Moving& moving, const Dir& dir, std::string_
 }
 
 // The node of what was moved, if there is one, follows. A file with several links is at no dentry.
-//
-// A directory's ctime changes in a batch of its own: no batch of the engine changes a key that it
-// moves. A crash in between leaves the old ctime.
-void Filesystem::finish_arrival(const Caller& caller, const Moving& moved, Node* node, Dir& dir,
-                                std::string_view name) {
-  if (node != nullptr && moved.marker.tag != Tag::kLink) {
-    nodes_.move(*node, node->place, dir.node, name);
-  }
-  if (moved.marker.tag != Tag::kDirectory) return;
-  const std::string key = schema::inode_key(schema::child_prefix(dir.prefix, name));
-  const Outcome<Inode> before = load_inode(caller, key, moved.marker.ino);
-  if (!before) return;
-  Inode after = *before;
-  after.ctime = now();
-  holt::Batch& batch = scratch_batch();
-  stage_change(batch, key, *before, after);
-  (void)apply(caller, batch);
+void Filesystem::finish_arrival(const Moving& moved, Node* node, Dir& dir, std::string_view name) {
+  if (node == nullptr || moved.marker.tag == Tag::kLink) return;
+  nodes_.move(*node, node->place, dir.node, name);
 }
 
 // True when done; false when the name is a directory's.
@@ -171,7 +156,7 @@ Outcome<bool> Filesystem::rename_file(const Caller& caller, const Renaming& what
   if (!lsn) return fail(lsn.error());
 
   finish_removal(std::move(removed), old_node.get(), *lsn);
-  finish_arrival(caller, *moving, node.get(), to, what.new_name);
+  finish_arrival(*moving, node.get(), to, what.new_name);
   return true;
 }
 
@@ -219,7 +204,7 @@ Outcome<bool> Filesystem::rename_directory(const Caller& caller, const Renaming&
 
   const NodePin old_node = replaces ? nodes_.pin((*target)->ino) : NodePin();
   finish_removal(std::move(removed), old_node.get(), *lsn);
-  finish_arrival(caller, *moving, nodes_.pin(ino).get(), to, what.new_name);
+  finish_arrival(*moving, nodes_.pin(ino).get(), to, what.new_name);
   return true;
 }
 
@@ -259,8 +244,8 @@ Outcome<void> Filesystem::exchange(const Caller& caller, const Renaming& what) {
   dirs->stage(batch);
   if (const auto lsn = apply(caller, batch); !lsn) return fail(lsn.error());
 
-  finish_arrival(caller, *a, nodes_.pin(a->marker.ino).get(), to, what.new_name);
-  finish_arrival(caller, *b, nodes_.pin(b->marker.ino).get(), from, what.name);
+  finish_arrival(*a, nodes_.pin(a->marker.ino).get(), to, what.new_name);
+  finish_arrival(*b, nodes_.pin(b->marker.ino).get(), from, what.name);
   return {};
 }
 

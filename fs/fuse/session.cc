@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdarg>
+#include <cstdio>
 #include <initializer_list>
 #include <memory>
 #include <thread>
@@ -48,6 +50,25 @@ SessionPtr make_session(const MountOptions& options, bool uring, Connection& con
   SessionPtr session(fuse_session_new(&args, &handlers(), sizeof(fuse_lowlevel_ops), &connection));
   fuse_opt_free_args(&args);
   return session;
+}
+
+// What libfuse has to say goes where everything goes. While mounting it is kept instead, because it
+// says why the mount failed.
+std::string* kept_message = nullptr;
+
+void on_libfuse_message(fuse_log_level level, const char* format, va_list args) {
+  char text[1024];
+  std::vsnprintf(text, sizeof text, format, args);
+  std::string_view message(text);
+  if (message.starts_with("fuse: ")) message.remove_prefix(6);
+  while (message.ends_with('\n')) message.remove_suffix(1);
+  if (kept_message != nullptr) {
+    *kept_message = message;
+  } else if (level == FUSE_LOG_DEBUG) {
+    std::fprintf(stderr, "%s\n", std::string(message).c_str());
+  } else {
+    log_line(level <= FUSE_LOG_ERR ? LogLevel::kError : LogLevel::kInfo, std::string(message));
+  }
 }
 
 sigset_t ending_signals() {
@@ -120,11 +141,15 @@ std::string run_session(Filesystem& fs, const MountOptions& options,
   connection.sync = options.sync;
   connection.readdirplus = options.readdirplus;
 
+  std::string why;
+  kept_message = &why;
+  fuse_set_log_func(on_libfuse_message);
   const SessionPtr session = make_session(options, uring.use, connection);
-  if (!session) return "the mount options were refused by libfuse";
+  if (!session) return fmt::format("libfuse refuses the mount options: {}", why);
   if (fuse_session_mount(session.get(), options.mountpoint.c_str()) != 0) {
-    return fmt::format("cannot mount on {}", options.mountpoint);
+    return fmt::format("cannot mount on {}: {}", options.mountpoint, why);
   }
+  kept_message = nullptr;
   if (!uring.hint.empty()) log_info("{}", uring.hint);
   mounted();
   int result = 0;

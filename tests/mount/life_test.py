@@ -1,0 +1,152 @@
+"""Goal: the daemon starts, refuses, ends and leaves its store as an administrator expects."""
+
+import os
+import signal
+import subprocess
+
+import harness
+
+
+def run(*words):
+    return subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                          timeout=harness.DEADLINE_S)
+
+
+class Life(harness.MountedTest):
+    def holtfs(self, *words):
+        return run(harness.ARGS.holtfs, *words)
+
+    def test_it_is_in_the_background_and_mounted_when_the_command_returns(self):
+        self.assertTrue(os.path.ismount(self.mnt))
+        self.assertNotEqual(os.getsid(self.daemon.pid), os.getsid(0))
+        self.assertEqual(os.readlink(f"/proc/{self.daemon.pid}/cwd"), "/")
+        with open("/proc/mounts", encoding="utf-8") as file:
+            line = next(line for line in file if line.split()[1] == self.mnt)
+        self.assertEqual(line.split()[0], self.store)
+        self.assertEqual(line.split()[2], "fuse.holtfs")
+
+    def test_a_missing_or_empty_store_is_made(self):
+        for name in ("missing", "empty"):
+            store, mnt = os.path.join(self.folder, name), os.path.join(self.folder, name + ".mnt")
+            os.mkdir(mnt)
+            if name == "empty":
+                os.mkdir(store)
+            daemon = harness.Daemon(store, mnt)
+            os.mkdir(os.path.join(mnt, "d"))
+            daemon.unmount()
+            self.assertEqual(harness.fsck(store)[0], 0)
+
+    def test_a_folder_with_something_else_is_left_alone(self):
+        other = os.path.join(self.folder, "other")
+        os.mkdir(other)
+        with open(os.path.join(other, "precious"), "w", encoding="utf-8"):
+            pass
+        done = self.holtfs(other, self.mnt)
+        self.assertEqual(done.returncode, 1)
+        self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
+        self.assertEqual(os.listdir(other), ["precious"])
+
+    def test_sigterm_unmounts_and_checkpoints(self):
+        self.make("f", content=b"x")
+        daemon, self.daemon = self.daemon, None
+        daemon.signal(signal.SIGTERM)
+        daemon.wait()
+        self.assertFalse(os.path.ismount(self.mnt))
+        status, output = harness.fsck(self.store)
+        self.assertEqual(status, 0)
+        self.assertNotIn("not unmounted in order", output)
+        self.mount()
+        self.assertEqual(self.content("f"), b"x")
+
+    def test_sigterm_ends_a_busy_mount(self):
+        fd = os.open(self.make("f", content=b"x"), os.O_RDWR)
+        daemon, self.daemon = self.daemon, None
+        daemon.signal(signal.SIGTERM)
+        daemon.wait()
+        try:
+            os.close(fd)
+        except OSError:
+            pass
+        self.assertNotIn("not unmounted in order", harness.fsck(self.store)[1])
+        self.mount()
+
+    def test_a_second_mount_is_refused_in_one_sentence(self):
+        other = os.path.join(self.folder, "other")
+        os.mkdir(other)
+        done = self.holtfs(self.store, other)
+        self.assertEqual(done.returncode, 1)
+        self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
+        self.assertIn("in use", done.stderr)
+        self.assertFalse(os.path.ismount(other))
+        self.assertEqual(harness.fsck(self.store)[0], 8)
+
+    def test_wrong_arguments_are_refused_in_one_sentence(self):
+        for words in (("-o", "nonsense", self.store, self.mnt), (self.store,), (),
+                      ("-o", "cache=many", self.store, self.mnt),
+                      ("-o", "cache=1M", self.store, self.mnt),
+                      ("-o", "commit=0", self.store, self.mnt),
+                      ("-o", "io_uring=perhaps", self.store, self.mnt),
+                      ("-o", "readdirplus=maybe", self.store, self.mnt),
+                      ("--nonsense", self.store, self.mnt)):
+            done = self.holtfs(*words)
+            self.assertEqual(done.returncode, 2, words)
+            self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
+            self.assertEqual(done.stdout, "")
+
+    def test_a_missing_mountpoint_is_refused_in_one_sentence(self):
+        store = os.path.join(self.folder, "other")
+        done = self.holtfs(store, os.path.join(self.folder, "none"))
+        self.assertEqual(done.returncode, 1)
+        lines = [line for line in done.stderr.splitlines() if "io_uring" not in line]
+        self.assertEqual(len(lines), 1, done.stderr)
+
+    def test_help_and_version(self):
+        for word in ("--help", "--version"):
+            done = self.holtfs(word)
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            self.assertIn("holtfs", done.stdout)
+
+    def test_the_foreground_logs_to_standard_error(self):
+        store, mnt = os.path.join(self.folder, "fg"), os.path.join(self.folder, "fg.mnt")
+        os.mkdir(mnt)
+        process = subprocess.Popen([harness.ARGS.holtfs, store, mnt, "-f"], stderr=subprocess.PIPE,
+                                   text=True)
+        while not os.path.ismount(mnt):
+            self.assertIsNone(process.poll())
+        process.send_signal(signal.SIGTERM)
+        _, log = process.communicate(timeout=harness.DEADLINE_S)
+        self.assertEqual(process.returncode, 0)
+        self.assertIn("signal 15", log)
+
+    def test_options_that_mount_8_passes_on(self):
+        self.remount("rw,nosuid,nodev,noexec,relatime,cache=32M,commit=2,x-systemd.automount")
+        self.make("f")
+        with open("/proc/mounts", encoding="utf-8") as file:
+            line = next(line for line in file if line.split()[1] == self.mnt)
+        self.assertIn("noexec", line.split()[3])
+
+    def test_sync_makes_every_change_durable(self):
+        self.remount("sync")
+        self.make("f", content=b"x")
+        os.mkdir(self.path("d"))
+        os.rename(self.path("f"), self.path("d", "g"))
+        self.assertEqual(self.content("d", "g"), b"x")
+
+    def test_strictatime(self):
+        self.make("f", content=b"x")
+        os.utime(self.path("f"), ns=(1 << 62, os.stat(self.path("f")).st_mtime_ns))
+        self.remount("strictatime")
+        self.content("f")
+        self.assertLess(os.stat(self.path("f")).st_atime_ns, 1 << 62)
+
+    def test_the_transport_is_the_one_asked_for(self):
+        threads = []
+        for task in os.listdir(f"/proc/{self.daemon.pid}/task"):
+            with open(f"/proc/{self.daemon.pid}/task/{task}/comm", encoding="utf-8") as file:
+                threads.append(file.read().strip())
+        self.assertEqual(any(name.startswith("fuse-ring") for name in threads),
+                         harness.ARGS.transport == "uring")
+
+
+if __name__ == "__main__":
+    harness.main()
