@@ -1,7 +1,7 @@
 // Building batches, and reading them back from the log.
 //
-// The form of a change in the log, integers in LEB128: op (1 byte), key size, key; then for put and move:
-// size and bytes; for patch: offset, size and bytes; for add: offset and 8 bytes.
+// The form of a change in the log, integers in LEB128: op (1 byte), key size, key; then for put and
+// move: size and bytes; for patch: offset, size and bytes; for add: offset and 8 bytes.
 #include <cstring>
 
 #include "engine/base/le.h"
@@ -81,9 +81,14 @@ bool read_step(Reader& reader, Batch::Step& step) {
 
 void Batch::change(Op op, Expect expect, std::string_view key, std::uint32_t offset,
                    std::string_view data) {
-  Step step{.op = op, .kind = Kind::kChange, .expect = expect, .offset = offset,
-            .key_at = 0, .key_size = static_cast<std::uint32_t>(key.size()),
-            .data_at = 0, .data_size = static_cast<std::uint32_t>(data.size())};
+  Step step{.op = op,
+            .kind = Kind::kChange,
+            .expect = expect,
+            .offset = offset,
+            .key_at = 0,
+            .key_size = static_cast<std::uint32_t>(key.size()),
+            .data_at = 0,
+            .data_size = static_cast<std::uint32_t>(data.size())};
   payload_ += static_cast<char>(op);
   append_number(payload_, step.key_size);
   step.key_at = append_bytes(payload_, key);
@@ -97,9 +102,14 @@ void Batch::change(Op op, Expect expect, std::string_view key, std::uint32_t off
 
 void Batch::condition(Kind kind, Expect expect, std::string_view key, std::uint32_t offset,
                       std::string_view data) {
-  Step step{.op = {}, .kind = kind, .expect = expect, .offset = offset,
-            .key_at = 0, .key_size = static_cast<std::uint32_t>(key.size()),
-            .data_at = 0, .data_size = static_cast<std::uint32_t>(data.size())};
+  Step step{.op = {},
+            .kind = kind,
+            .expect = expect,
+            .offset = offset,
+            .key_at = 0,
+            .key_size = static_cast<std::uint32_t>(key.size()),
+            .data_at = 0,
+            .data_size = static_cast<std::uint32_t>(data.size())};
   step.key_at = append_bytes(conditions_, key);
   step.data_at = append_bytes(conditions_, data);
   steps_.push_back(step);

@@ -1,5 +1,5 @@
-// Every struct, constant and offset that reaches the disk. man/holtfs-format.5 says the same in prose;
-// both change in one commit.
+// Every struct, constant and offset that reaches the disk. man/holtfs-format.5 says the same in
+// prose; both change in one commit.
 //
 // All integers are little-endian. Checksums are XXH3-64. A store is a directory:
 //   superblock   two copies, 4096 bytes apart, written in turn
@@ -10,8 +10,8 @@
 // State = the blobs that the newest valid superblock's map names + the log records from its
 // replay position on. Nothing that a durable superblock refers to is ever overwritten.
 //
-// Downside: a checkpoint rewrites whole blobs, so a store far larger than its cache, changed at random,
-// writes up to 512 KiB for each changed key.
+// Downside: a checkpoint rewrites whole blobs, so a store far larger than its cache, changed at
+// random, writes up to 512 KiB for each changed key.
 #pragma once
 
 #include <array>
@@ -36,16 +36,16 @@ inline constexpr std::size_t kSuperblockCopyStride = 2048;
 
 struct DiskSuperblock {
   Le64 magic;
-  Le64 checksum;        // of the bytes after this field
+  Le64 checksum;  // of the bytes after this field
   Le32 version;
-  Le32 map_area;        // 0 or 1: which map file belongs to this superblock
-  Le64 sequence;        // number of this superblock; the larger valid one counts
-  Le64 replay_from;     // LSN of the first record that the blobs do not hold
-  Le64 map_bytes;       // size of the map
-  Le64 map_checksum;    // of the whole map
-  Le64 wal_bytes;       // size of the log ring
-  Le32 wal_segments;    // number of segment files, all of one size
-  Le32 generation;      // of the records from replay_from on
+  Le32 map_area;      // 0 or 1: which map file belongs to this superblock
+  Le64 sequence;      // number of this superblock; the larger valid one counts
+  Le64 replay_from;   // LSN of the first record that the blobs do not hold
+  Le64 map_bytes;     // size of the map
+  Le64 map_checksum;  // of the whole map
+  Le64 wal_bytes;     // size of the log ring
+  Le32 wal_segments;  // number of segment files, all of one size
+  Le32 generation;    // of the records from replay_from on
   std::array<unsigned char, 16> uuid;
   std::array<unsigned char, 424> reserved;  // zero
 };
@@ -59,8 +59,8 @@ static_assert(std::has_unique_object_representations_v<DiskSuperblock>);
 
 inline constexpr std::uint64_t kMapMagic = 0x70616d'74'6c6f'68ULL;  // "holtmap"
 
-// Followed by `entries` DiskMapEntry, indexed by blob id, then `drops` Le32 blob ids: blobs that were
-// cut off the tree and whose descendants are still to be freed.
+// Followed by `entries` DiskMapEntry, indexed by blob id, then `drops` Le32 blob ids: blobs that
+// were cut off the tree and whose descendants are still to be freed.
 struct DiskMapHeader {
   Le64 magic;
   Le64 sequence;  // that of the superblock it belongs to
@@ -85,17 +85,17 @@ static_assert(std::has_unique_object_representations_v<DiskMapEntry>);
 inline constexpr std::size_t kBlobBytes = 512 * 1024;
 inline constexpr std::uint64_t kBlobMagic = 0x626f6c'62'6c6f'68ULL;  // "holblob"
 
-// The first bytes of a blob. The nodes follow; a node reference is an offset in units of 8 bytes from the
-// blob's start, 0 meaning none.
+// The first bytes of a blob. The nodes follow; a node reference is an offset in units of 8 bytes
+// from the blob's start, 0 meaning none.
 struct DiskBlobHeader {
   Le64 magic;
   Le64 checksum;  // of header and nodes up to `used`, this field taken as zero
   Le32 id;
-  Le32 used;      // bytes in use from the blob's start: all nodes lie below
-  Le32 dead;      // of them, bytes of nodes no longer referenced
-  Le16 root;      // reference of the root node, an inner node
+  Le32 used;  // bytes in use from the blob's start: all nodes lie below
+  Le32 dead;  // of them, bytes of nodes no longer referenced
+  Le16 root;  // reference of the root node, an inner node
   Le16 reserved;
-  Le64 epoch;     // checkpoint epoch in which it was last changed
+  Le64 epoch;  // checkpoint epoch in which it was last changed
   std::array<unsigned char, 24> reserved2;
 };
 static_assert(sizeof(DiskBlobHeader) == 64);
@@ -140,11 +140,12 @@ struct DiskPrefix {
 };
 static_assert(sizeof(DiskPrefix) == 8);
 
-// What all inner nodes begin with. `terminal` is the leaf, with empty suffix, of the key that ends here.
+// What all inner nodes begin with. `terminal` is the leaf, with empty suffix, of the key that ends
+// here.
 struct DiskInner {
   unsigned char kind;
   unsigned char reserved;
-  Le16 count;     // children
+  Le16 count;  // children
   Le16 terminal;
   Le16 reserved2;
 };
@@ -181,8 +182,8 @@ struct DiskNode256 {
 };
 static_assert(sizeof(DiskNode256) == 520);
 
-// Stands for one child blob in any number of entries of one inner node. The child's root is an inner node
-// of the same depth and repeats the branching bytes of those entries.
+// Stands for one child blob in any number of entries of one inner node. The child's root is an
+// inner node of the same depth and repeats the branching bytes of those entries.
 struct DiskBlobEdge {
   unsigned char kind;
   std::array<unsigned char, 3> reserved;
@@ -195,11 +196,11 @@ static_assert(sizeof(DiskBlobEdge) == 8);
 // Records begin at multiples of this, header included.
 inline constexpr std::size_t kRecordAlign = 32;
 
-// One batch. The ring position of a record is its LSN modulo the ring's size; a record may run across the
-// end of the ring.
+// One batch. The ring position of a record is its LSN modulo the ring's size; a record may run
+// across the end of the ring.
 struct DiskRecordHeader {
-  Le64 seal;        // record_seal(lsn, generation): written last, makes the record count
-  Le64 checksum;    // of the bytes after this field, up to payload_size bytes of payload
+  Le64 seal;      // record_seal(lsn, generation): written last, makes the record count
+  Le64 checksum;  // of the bytes after this field, up to payload_size bytes of payload
   Le64 lsn;
   Le32 payload_size;
   Le32 generation;
@@ -219,8 +220,7 @@ constexpr std::uint64_t record_seal(std::uint64_t lsn, std::uint32_t generation)
 }
 
 constexpr std::uint64_t record_bytes(std::uint64_t payload_size) {
-  return (sizeof(DiskRecordHeader) + payload_size + kRecordAlign - 1) / kRecordAlign *
-         kRecordAlign;
+  return (sizeof(DiskRecordHeader) + payload_size + kRecordAlign - 1) / kRecordAlign * kRecordAlign;
 }
 
 }  // namespace holt

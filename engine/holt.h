@@ -6,8 +6,8 @@
 //
 // Durability. apply() returns once the batch is in the log's memory-mapped ring: it survives the
 // death of the process. It survives the death of the machine after sync(lsn) returned, or after
-// Options::commit_interval_ms at the latest. After a crash the store holds a prefix of the history of
-// batches that contains everything synced.
+// Options::commit_interval_ms at the latest. After a crash the store holds a prefix of the history
+// of batches that contains everything synced.
 //
 // Errors. When apply() returns an error nothing was applied. A sync that fails poisons the log: the
 // store answers reads and refuses changes with kReadOnly until it is opened anew.
@@ -34,8 +34,9 @@ class Storage;
 
 inline constexpr std::size_t kMaxKeyBytes = 32 * 1024;
 inline constexpr std::size_t kMaxValueBytes = 64 * 1024;
-// What one batch may occupy in the log, keys and values included. Its puts, which may all belong into one
-// blob, must besides fit into half a blob, 256 KiB, with keys counted twice and 576 bytes for each.
+// What one batch may occupy in the log, keys and values included. Its puts, which may all belong
+// into one blob, must besides fit into half a blob, 256 KiB, with keys counted twice and 576 bytes
+// for each.
 inline constexpr std::size_t kMaxBatchBytes = 1024 * 1024;
 // Blobs one batch may touch; keys that lie close together share one.
 inline constexpr std::size_t kMaxBatchOps = 64;
@@ -43,7 +44,8 @@ inline constexpr std::size_t kMaxBatchOps = 64;
 struct Options {
   std::uint64_t cache_bytes = 256u << 20;  // memory for blob frames; at least kMinCacheBytes
   std::uint64_t wal_bytes = 64u << 20;     // log ring, fixed when the store is made
-  std::uint32_t commit_interval_ms = 5000;  // longest time an applied batch stays unsynced; 0: never
+  std::uint32_t commit_interval_ms =
+      5000;  // longest time an applied batch stays unsynced; 0: never
   bool create_if_missing = true;
   bool read_only = false;  // nothing on disk is changed; the log's tail is replayed in memory
 };
@@ -54,10 +56,11 @@ enum class Wait : std::uint8_t { kYes, kNo };
 
 // A list of changes, applied all or not at all, in the order given. Keys and values are copied.
 //
-// A batch is refused with kInvalid when a step builds on an earlier one in a way that cannot be checked
-// beforehand: a patch or add of a key that an earlier step put, erased or moved; a put, patch, add or
-// erase below a prefix that an earlier step moved; a move of or onto a prefix below which an earlier step
-// put or erased a key. Moves may follow each other when they name the same prefixes (a swap is three of them).
+// A batch is refused with kInvalid when a step builds on an earlier one in a way that cannot be
+// checked beforehand: a patch or add of a key that an earlier step put, erased or moved; a put,
+// patch, add or erase below a prefix that an earlier step moved; a move of or onto a prefix below
+// which an earlier step put or erased a key. Moves may follow each other when they name the same
+// prefixes (a swap is three of them).
 class Batch {
  public:
   enum class Op : std::uint8_t {
@@ -75,7 +78,8 @@ class Batch {
   void insert(std::string_view key, std::string_view value);
   // replace: kNotFound when the key does not exist.
   void replace(std::string_view key, std::string_view value);
-  // patch: overwrites part of an existing value. kNotFound; kInvalid when it reaches beyond the end.
+  // patch: overwrites part of an existing value. kNotFound; kInvalid when it reaches beyond the
+  // end.
   void patch(std::string_view key, std::uint32_t offset, std::string_view bytes);
   // add: adds to the 64-bit little-endian integer at `offset`, modulo 2^64. Errors as patch.
   void add(std::string_view key, std::uint32_t offset, std::int64_t delta);
@@ -83,8 +87,9 @@ class Batch {
   void erase(std::string_view key);
   // erase_if_present: no error when the key does not exist.
   void erase_if_present(std::string_view key);
-  // move: every key that begins with `from` begins with `to` afterwards. kNotFound when there is none;
-  // kExists when a key begins with `to` already; kInvalid when one prefix begins with the other.
+  // move: every key that begins with `from` begins with `to` afterwards. kNotFound when there is
+  // none; kExists when a key begins with `to` already; kInvalid when one prefix begins with the
+  // other.
   void move(std::string_view from, std::string_view to);
   // erase_prefix: every key that begins with `prefix` is gone; no error when there is none.
   void erase_prefix(std::string_view prefix);
@@ -105,17 +110,19 @@ class Batch {
   enum class Expect : std::uint8_t { kNothing, kPresent, kAbsent };
   enum class Kind : std::uint8_t { kChange, kBytes, kValue, kPresence };
   struct Step {
-    Op op;                  // kChange only
-    Kind kind;              // a change, or what is compared
-    Expect expect;          // checked before the batch
-    std::uint32_t offset;   // kPatch, kAdd, kBytes
+    Op op;                 // kChange only
+    Kind kind;             // a change, or what is compared
+    Expect expect;         // checked before the batch
+    std::uint32_t offset;  // kPatch, kAdd, kBytes
     std::uint32_t key_at, key_size;
     std::uint32_t data_at, data_size;  // value, bytes, new prefix, or the eight bytes of a delta
   };
   const std::vector<Step>& steps() const { return steps_; }
-  std::string_view payload() const { return payload_; }   // the log record's body: all changes
+  std::string_view payload() const { return payload_; }  // the log record's body: all changes
   std::string_view key(const Step& step) const { return bytes(step, step.key_at, step.key_size); }
-  std::string_view data(const Step& step) const { return bytes(step, step.data_at, step.data_size); }
+  std::string_view data(const Step& step) const {
+    return bytes(step, step.data_at, step.data_size);
+  }
   // Rebuilds a batch from a log record's body. kCorrupt when it cannot be read.
   Result<void> parse(std::string_view payload);
 
@@ -135,14 +142,14 @@ class Batch {
 
 struct ScanOptions {
   std::string_view prefix;  // only keys that begin with it
-  // Only keys greater than `after` (a whole key). With `after_subtree`, only keys greater than every key
-  // that begins with `after`. Empty and no flag: from the first key on.
+  // Only keys greater than `after` (a whole key). With `after_subtree`, only keys greater than
+  // every key that begins with `after`. Empty and no flag: from the first key on.
   std::string_view after;
   bool after_subtree = false;
-  // Keys whose remainder after the prefix holds this byte are given as one rolled-up entry per distinct
-  // component, ending with the delimiter; what lies under it is not visited.
+  // Keys whose remainder after the prefix holds this byte are given as one rolled-up entry per
+  // distinct component, ending with the delimiter; what lies under it is not visited.
   std::optional<char> delimiter;
-  bool values = true;      // false: keys only
+  bool values = true;       // false: keys only
   std::size_t chunk = 128;  // entries fetched at a time
   Wait wait = Wait::kYes;
 };
@@ -151,8 +158,8 @@ namespace internal {
 class ScanState;
 }
 
-// Walks keys in bytewise order. It sees every key that exists during the whole scan, once; keys added or
-// removed meanwhile may or may not be seen. It holds nothing between calls.
+// Walks keys in bytewise order. It sees every key that exists during the whole scan, once; keys
+// added or removed meanwhile may or may not be seen. It holds nothing between calls.
 class Cursor {
  public:
   Cursor(Cursor&&) noexcept;
@@ -203,16 +210,17 @@ class Store {
   ~Store();
   Result<void> close();
 
-  // Copies the value to `out`. Errors: kNotFound, kWouldBlock, kCorrupt, kIo; kNoSpace when the disk is
-  // full and the whole cache changed, so that no frame can be given up for the blob.
+  // Copies the value to `out`. Errors: kNotFound, kWouldBlock, kCorrupt, kIo; kNoSpace when the
+  // disk is full and the whole cache changed, so that no frame can be given up for the blob.
   Result<void> get(std::string_view key, std::string& out, Wait wait = Wait::kYes) const;
   // Copies at most out.size() bytes of the value; returns the whole value's size in bytes.
   Result<std::size_t> get(std::string_view key, std::span<char> out, Wait wait = Wait::kYes) const;
 
   Cursor scan(const ScanOptions& options) const;
 
-  // Applies all of the batch or none; returns the LSN to give to sync(). Errors: those of the batch's
-  // operations and preconditions, kTooLarge, kWouldBlock, kReadOnly, kCorrupt, kIo, kNoSpace.
+  // Applies all of the batch or none; returns the LSN to give to sync(). Errors: those of the
+  // batch's operations and preconditions, kTooLarge, kWouldBlock, kReadOnly, kCorrupt, kIo,
+  // kNoSpace.
   Result<Lsn> apply(const Batch& batch, Wait wait = Wait::kYes);
   // One-operation batches.
   Result<Lsn> put(std::string_view key, std::string_view value);

@@ -23,7 +23,8 @@ class ScanState {
     // Before the prefix nothing is left out, unless the prefix itself lies below `after`.
     const bool around = options.after_subtree && options.prefix.starts_with(options.after);
     if (resumes && (around || options.after >= options.prefix)) {
-      bound = {std::string(options.after), options.after_subtree ? Mode::kAfterPrefix : Mode::kAfter};
+      bound = {std::string(options.after),
+               options.after_subtree ? Mode::kAfterPrefix : Mode::kAfter};
     }
   }
 

@@ -19,8 +19,8 @@ Result<std::unique_ptr<Store>> Store::open(const std::string& path, const Option
   if (!storage) return pass(storage);
   auto store = open(std::move(*storage), options);
   if (!store && !store.error().text().empty()) {
-    return std::unexpected<Error>(Error(store.error().code(), path + ": " + store.error().text(),
-                                        store.error().sys_errno()));
+    return std::unexpected<Error>(
+        Error(store.error().code(), path + ": " + store.error().text(), store.error().sys_errno()));
   }
   return store;
 }
@@ -166,8 +166,8 @@ Result<VerifyReport> Store::Impl::verify() {
     report.dead_bytes += art::View(visited.bytes).dead();
   });
   if (report.problems.empty() && report.blobs != blobs_.count()) {
-    report.problems.push_back(fmt::format("{} blobs exist, but only {} can be reached",
-                                          blobs_.count(), report.blobs));
+    report.problems.push_back(
+        fmt::format("{} blobs exist, but only {} can be reached", blobs_.count(), report.blobs));
   }
   return report;
 }

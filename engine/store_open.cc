@@ -58,9 +58,9 @@ Result<void> Store::Impl::open() {
     auto read = read_superblock(*storage_, blobs_, open_problems_);
     if (!read) return pass(read);
     superblock = *read;
-    // A process that died before its last sync, or whose last sync failed, left a superblock that is perhaps
-    // in the page cache only. What the one before it refers to is free from now on, so this one must be
-    // durable first; and after a failed sync only a new write makes it so.
+    // A process that died before its last sync, or whose last sync failed, left a superblock that
+    // is perhaps in the page cache only. What the one before it refers to is free from now on, so
+    // this one must be durable first; and after a failed sync only a new write makes it so.
     if (!storage_->read_only()) {
       if (auto written = write_superblock(*storage_, superblock); !written) return written;
     }
@@ -87,8 +87,7 @@ Result<void> Store::Impl::create(Superblock& superblock) {
   superblock.uuid = random_uuid();
   // The first superblock, which makes this a store, comes last.
   if (auto mapped = map_log(superblock, true); !mapped) return pass(mapped);
-  checkpointer_ =
-      std::make_unique<Checkpointer>(*storage_, *pool_, blobs_, gate_, superblock);
+  checkpointer_ = std::make_unique<Checkpointer>(*storage_, *pool_, blobs_, gate_, superblock);
   tree_ = std::make_unique<Tree>(*storage_, *pool_, blobs_, *checkpointer_, gate_);
   return tree_->create_root();
 }
@@ -113,8 +112,8 @@ LogSide Store::Impl::log_side_of_ring() {
           .poison = [this](const Error& cause) { ring_->poison(cause); }};
 }
 
-// Replays the log. Checkpoints may run meanwhile, to make room in the cache: they name the record that
-// comes next.
+// Replays the log. Checkpoints may run meanwhile, to make room in the cache: they name the record
+// that comes next.
 Result<Lsn> Store::Impl::recover(const Superblock& superblock) {
   if (superblock.wal_bytes < kMinLogBytes || superblock.wal_bytes > kMaxLogBytes ||
       superblock.wal_bytes % kLogUnit != 0 || superblock.wal_segments != kSegments) {
@@ -133,11 +132,14 @@ Result<Lsn> Store::Impl::recover(const Superblock& superblock) {
           return fail(Code::kCorrupt, fmt::format("the log record at {} is no batch: {}",
                                                   position_of(at), valid.error().to_string()));
         }
-        // Moved inside the gate, together with the blobs, so that a checkpoint sees both or neither.
-        const LogWriter replayed{.reserve = [&](std::size_t size) {
-          recovered_ = at + record_bytes(size);
-          return at;
-        }, .replays = true};
+        // Moved inside the gate, together with the blobs, so that a checkpoint sees both or
+        // neither.
+        const LogWriter replayed{.reserve =
+                                     [&](std::size_t size) {
+                                       recovered_ = at + record_bytes(size);
+                                       return at;
+                                     },
+                                 .replays = true};
         Lsn unused{};
         auto applied = tree_->apply(batch, &replayed, Wait::kYes, unused);
         if (!applied && applied.error().code() != Code::kIo &&
@@ -156,9 +158,9 @@ Result<void> Store::Impl::start(const Superblock& superblock, Lsn end) {
     checkpointer_->start();
     return {};
   }
-  // A new generation, so that what the crashed run left behind `end` is never taken for new records. The
-  // superblock that says so is durable before the first of them is written.
-  // Drawn at random: with a number one can guess, a value could be made that passes for a record.
+  // A new generation, so that what the crashed run left behind `end` is never taken for new
+  // records. The superblock that says so is durable before the first of them is written. Drawn at
+  // random: with a number one can guess, a value could be made that passes for a record.
   const std::uint32_t generation = other_generation(superblock.generation);
   recovered_ = end;
   checkpointer_->attach(log_side_of_recovery(), generation);

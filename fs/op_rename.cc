@@ -65,8 +65,8 @@ Outcome<Filesystem::DirPair> Filesystem::load_directories(const Caller& caller,
 }
 
 // Reads the dentry `name`, changes the ctime of what it stands for, and says what its new dentry is
-// to hold and what lies below the old one. Comes before the moves in the batch: a key is patched where
-// it is, and moves with its prefix.
+// to hold and what lies below the old one. Comes before the moves in the batch: a key is patched
+// where it is, and moves with its prefix.
 Outcome<Filesystem::Moving> Filesystem::stage_departure(const Caller& caller, const Dir& dir,
                                                         std::string_view name, holt::Batch& batch) {
   Moving out;

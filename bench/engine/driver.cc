@@ -108,7 +108,7 @@ class Run {
   }
 
   void add_space(std::size_t e) {
-    const auto per_key = [&](std::uint64_t LoadResult::*member) {
+    const auto per_key = [&](std::uint64_t LoadResult::* member) {
       std::vector<double> values;
       for (const LoadResult& load : loads_[e]) {
         values.push_back(static_cast<double>(load.*member) / keys_.size());

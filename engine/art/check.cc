@@ -72,12 +72,8 @@ class Checker {
     if (auto seen = visit(ref); !seen) return seen;
     const NodeHead head = blob_.head(ref);
     switch (head.kind()) {
-      case NodeKind::kLeaf:
-        ++census_.leaves;
-        return {};
-      case NodeKind::kBlobEdge:
-        census_.children.push_back(head.blob());
-        return {};
+      case NodeKind::kLeaf: ++census_.leaves; return {};
+      case NodeKind::kBlobEdge: census_.children.push_back(head.blob()); return {};
       case NodeKind::kPrefix: return prefix(ref, head);
       default: return inner(ref, head);
     }

@@ -16,9 +16,9 @@ struct BlobCensus {
   std::vector<BlobId> children;  // one for each edge
 };
 
-// Checks every node reachable from the root: kinds, bounds, ascending bytes, no node reached twice but
-// shared edges, the byte counts of the header, and B1 to B6. kCorrupt names blob, offset and fault.
-// `used` bytes at `blob` may be read; the frame must not change meanwhile.
+// Checks every node reachable from the root: kinds, bounds, ascending bytes, no node reached twice
+// but shared edges, the byte counts of the header, and B1 to B6. kCorrupt names blob, offset and
+// fault. `used` bytes at `blob` may be read; the frame must not change meanwhile.
 Result<BlobCensus> check_blob(View blob, BlobId expected);
 
 }  // namespace holt::art

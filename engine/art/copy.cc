@@ -40,8 +40,8 @@ Ref copy_node(View from, Ref ref, std::size_t bytes, Editor& to) {
   return copy;
 }
 
-// Notes what hangs from the inner node `from_ref`, whose word-for-word copy is `to_ref`; the first child comes
-// last, for it is taken first.
+// Notes what hangs from the inner node `from_ref`, whose word-for-word copy is `to_ref`; the first
+// child comes last, for it is taken first.
 void note_children(View from, Ref from_ref, NodeHead head, Editor& to, Ref to_ref,
                    std::vector<Pending>& todo) {
   const auto first = static_cast<std::ptrdiff_t>(todo.size());

@@ -87,9 +87,9 @@ Ref Editor::new_inner(NodeKind kind) {
 }
 
 void Editor::overwrite_with_edge(Ref released, BlobId child) {
-  store<std::uint64_t>(base_ + std::size_t{released} * kNodeUnit,
-                       static_cast<std::uint64_t>(NodeKind::kBlobEdge) |
-                           std::uint64_t{index_of(child)} << 32);
+  store<std::uint64_t>(
+      base_ + std::size_t{released} * kNodeUnit,
+      static_cast<std::uint64_t>(NodeKind::kBlobEdge) | std::uint64_t{index_of(child)} << 32);
   store<std::uint32_t>(base_ + offsetof(DiskBlobHeader, dead), dead() - u32(sizeof(DiskBlobEdge)));
 }
 
@@ -187,9 +187,7 @@ void Editor::add_child(std::uint32_t place, unsigned char byte, Ref child) {
                            static_cast<unsigned char>(at + 1));
       break;
     }
-    default:
-      store<std::uint16_t>(node + offsetof(DiskNode256, children) + 2u * byte, child);
-      break;
+    default: store<std::uint16_t>(node + offsetof(DiskNode256, children) + 2u * byte, child); break;
   }
   set_count(ref, now.count() + 1);
 }

@@ -1,12 +1,12 @@
 // Changing the nodes of one blob.
 //
-// Memory inside a blob is handed out from the end of `used`; freed nodes only count as dead until the blob
-// is compacted (art/copy.h). Rejected: free lists by size; they save no more than compaction does, and a
-// freed node that is never overwritten is harmless to readers.
+// Memory inside a blob is handed out from the end of `used`; freed nodes only count as dead until
+// the blob is compacted (art/copy.h). Rejected: free lists by size; they save no more than
+// compaction does, and a freed node that is never overwritten is harmless to readers.
 //
-// The caller holds the frame's exclusive latch, and has made sure that the worst case fits (put_bound(),
-// attach_bound()); allocation beyond that is CHECKed. Operations that only improve the shape
-// (collapsing a node, shrinking it) are left out when there is no room for them.
+// The caller holds the frame's exclusive latch, and has made sure that the worst case fits
+// (put_bound(), attach_bound()); allocation beyond that is CHECKed. Operations that only improve
+// the shape (collapsing a node, shrinking it) are left out when there is no room for them.
 #pragma once
 
 #include <optional>
@@ -93,14 +93,15 @@ void put(Editor& blob, std::string_view key, std::uint32_t depth, std::string_vi
 // Returns whether the key was there. The same condition holds for the search.
 bool erase(Editor& blob, std::string_view key, std::uint32_t depth);
 
-// Cuts off the subtree of all keys in this blob that begin with `prefix` and gives the reference of its
-// topmost node, already trimmed to what follows the prefix; 0 when there is none. The node's bytes stay
-// live until release_subtree() or attach(). The search for `prefix` must not leave through an edge, and
-// the prefix is not empty.
+// Cuts off the subtree of all keys in this blob that begin with `prefix` and gives the reference of
+// its topmost node, already trimmed to what follows the prefix; 0 when there is none. The node's
+// bytes stay live until release_subtree() or attach(). The search for `prefix` must not leave
+// through an edge, and the prefix is not empty.
 Ref detach(Editor& blob, std::string_view prefix, std::uint32_t depth);
 // Hangs a detached subtree of this blob under `prefix`, below which there must be no key here.
 void attach(Editor& blob, std::string_view prefix, std::uint32_t depth, Ref subtree);
-// Hangs an edge there instead. Returns the depth of the child's root, to which the subtree is to be attached.
+// Hangs an edge there instead. Returns the depth of the child's root, to which the subtree is to be
+// attached.
 std::uint32_t attach_edge(Editor& blob, std::string_view prefix, std::uint32_t depth, BlobId child);
 // Empties the blob, whose root is the whole tree's, and appends the child blobs its edges led to.
 void clear(Editor& blob, std::vector<BlobId>& children);

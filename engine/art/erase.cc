@@ -18,8 +18,8 @@ std::string bytes_of(const Editor& blob, Ref ref, NodeHead head) {
   return out;
 }
 
-// Walks towards `key`, noting the way, until `stop` or the end of what matches. find() or find_prefix()
-// has said before that `stop` lies on the way.
+// Walks towards `key`, noting the way, until `stop` or the end of what matches. find() or
+// find_prefix() has said before that `stop` lies on the way.
 Path path_to(const Editor& blob, std::string_view key, std::uint32_t depth, Ref stop) {
   Path path;
   std::uint32_t place = Editor::root_place();
@@ -63,8 +63,7 @@ std::size_t prepend_bound(const Editor& blob, std::size_t bytes, Ref subtree) {
   switch (head.kind()) {
     case NodeKind::kLeaf:
       return leaf_bytes(bytes + head.suffix_size(), head.value_size()) + sizeof(DiskNode4);
-    case NodeKind::kPrefix:
-      return prefix_bytes(bytes + head.prefix_size()) + sizeof(DiskNode4);
+    case NodeKind::kPrefix: return prefix_bytes(bytes + head.prefix_size()) + sizeof(DiskNode4);
     default: return prefix_bytes(bytes);
   }
 }

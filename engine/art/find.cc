@@ -66,7 +66,9 @@ PrefixSpot find_prefix(View blob, std::string_view prefix, std::uint32_t depth) 
       const std::size_t common = std::min(size, rest);
       if (common == 0 || !equal(bytes, prefix.data() + depth, common)) return {};
       if (size >= rest && (leaf || size > rest)) {
-        return {.kind = Kind::kNode, .ref = ref, .skip = static_cast<std::uint32_t>(rest),
+        return {.kind = Kind::kNode,
+                .ref = ref,
+                .skip = static_cast<std::uint32_t>(rest),
                 .depth = depth};
       }
       if (leaf) return {};

@@ -1,7 +1,7 @@
 // Descending inside one blob.
 //
-// Safe on a frame that is being changed: it ends after at most one step per key byte, and its answer
-// counts only if the frame's version did not move meanwhile.
+// Safe on a frame that is being changed: it ends after at most one step per key byte, and its
+// answer counts only if the frame's version did not move meanwhile.
 #pragma once
 
 #include <string_view>
@@ -35,7 +35,8 @@ struct PrefixSpot {
   };
   Kind kind = Kind::kNone;
   Ref ref = 0;
-  std::uint32_t skip = 0;   // kNode: bytes of that leaf's suffix or prefix node that belong to the prefix
+  std::uint32_t skip =
+      0;  // kNode: bytes of that leaf's suffix or prefix node that belong to the prefix
   std::uint32_t depth = 0;
   BlobId child{};
 };

@@ -9,8 +9,7 @@ namespace holt::art {
 namespace {
 
 // The way to the inner node at `to_depth` on the way of `key`.
-Path path_to_depth(View blob, std::string_view key, std::uint32_t depth,
-                   std::uint32_t to_depth) {
+Path path_to_depth(View blob, std::string_view key, std::uint32_t depth, std::uint32_t to_depth) {
   Path path;
   std::uint32_t place = Editor::root_place();
   for (;;) {
@@ -52,8 +51,8 @@ Ref child_ref(View blob, Ref inner, unsigned char byte) {
   return place == 0 ? 0 : blob.ref_at(place);
 }
 
-// Copies what `from`'s root has under `entries` to the places those entries have in the inner node that
-// `place` refers to; entries that `from` no longer has are removed. Shared edges stay shared.
+// Copies what `from`'s root has under `entries` to the places those entries have in the inner node
+// that `place` refers to; entries that `from` no longer has are removed. Shared edges stay shared.
 void take_entries(Editor& to, std::uint32_t place, const std::vector<unsigned char>& entries,
                   View from) {
   std::vector<std::pair<Ref, Ref>> copies;
@@ -80,8 +79,8 @@ void take_entries(Editor& to, std::uint32_t place, const std::vector<unsigned ch
 
 }  // namespace
 
-void absorb_child(Editor& parent, std::uint32_t parent_depth, View child,
-                  std::uint32_t child_depth, std::string_view key) {
+void absorb_child(Editor& parent, std::uint32_t parent_depth, View child, std::uint32_t child_depth,
+                  std::string_view key) {
   Path path = path_to_depth(parent, key, parent_depth, child_depth);
   const std::uint32_t place = path.back().place;
   Ref edge = 0;

@@ -43,8 +43,8 @@ End descend(const Editor& blob, std::string_view key, std::uint32_t depth) {
   }
 }
 
-// Splits the leaf or prefix at `end.common` bytes: an inner node stands there, with the remainder as its
-// only child or terminal. Returns the place that refers to the inner node.
+// Splits the leaf or prefix at `end.common` bytes: an inner node stands there, with the remainder
+// as its only child or terminal. Returns the place that refers to the inner node.
 std::uint32_t fork(Editor& blob, const End& end, std::string_view key) {
   const NodeHead head = blob.head(end.ref);
   const bool leaf = head.kind() == NodeKind::kLeaf;

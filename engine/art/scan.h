@@ -1,7 +1,7 @@
 // Walking the keys of one blob in order.
 //
-// Safe on a frame that is being changed, as find() is: what was collected counts only if the frame's
-// version did not move.
+// Safe on a frame that is being changed, as find() is: what was collected counts only if the
+// frame's version did not move.
 #pragma once
 
 #include <optional>
@@ -59,15 +59,15 @@ enum class WalkEnd : std::uint8_t {
 
 struct WalkResult {
   WalkEnd end = WalkEnd::kExhausted;
-  // kEdge: the child, the path of bytes to it with the first entry's byte last, and the last entry of the
-  // run of neighbouring entries that lead to it.
+  // kEdge: the child, the path of bytes to it with the first entry's byte last, and the last entry
+  // of the run of neighbouring entries that lead to it.
   BlobId child{};
   std::string path;
   unsigned char last_byte = 0;
 };
 
-// Collects entries of the blob whose root stands below `path`, from `bound` on, only under root entries
-// up to `last_byte`, until `limit` are in the buffer.
+// Collects entries of the blob whose root stands below `path`, from `bound` on, only under root
+// entries up to `last_byte`, until `limit` are in the buffer.
 WalkResult walk(View blob, std::string_view path, unsigned char last_byte, const ScanBound& bound,
                 const ScanFilter& filter, std::size_t limit, ScanBuffer& out);
 

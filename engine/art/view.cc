@@ -105,16 +105,15 @@ std::uint32_t View::child_place(Ref ref, NodeHead head, unsigned char byte) cons
       return 0;
     }
     case NodeKind::kNode16: {
-      const unsigned i = find16(node + offsetof(DiskNode16, bytes),
-                                static_cast<unsigned>(head.count()), byte);
+      const unsigned i =
+          find16(node + offsetof(DiskNode16, bytes), static_cast<unsigned>(head.count()), byte);
       if (i == 16) return 0;
       return offset + static_cast<std::uint32_t>(offsetof(DiskNode16, children)) + 2 * i;
     }
     case NodeKind::kNode48: {
       const auto index = load<unsigned char>(node + offsetof(DiskNode48, index) + byte);
       if (index == 0 || index > 48) return 0;
-      return offset + static_cast<std::uint32_t>(offsetof(DiskNode48, children)) +
-             2 * (index - 1u);
+      return offset + static_cast<std::uint32_t>(offsetof(DiskNode48, children)) + 2 * (index - 1u);
     }
     case NodeKind::kNode256: {
       const std::uint32_t place =

@@ -1,15 +1,17 @@
 // Reading and writing the bytes of one frame.
 //
-// Readers look at frames that a writer may be changing, and throw the result away when the frame's version
-// moved (frame/latch.h). So every access to shared bytes is a relaxed atomic, here and nowhere else; an
-// optimistic reader may see any garbage, and offsets taken from it stay inside the mapped arena: a reference
-// is 16 bits, sizes are clamped, and the arena ends with kFramePad spare bytes.
+// Readers look at frames that a writer may be changing, and throw the result away when the frame's
+// version moved (frame/latch.h). So every access to shared bytes is a relaxed atomic, here and
+// nowhere else; an optimistic reader may see any garbage, and offsets taken from it stay inside the
+// mapped arena: a reference is 16 bits, sizes are clamped, and the arena ends with kFramePad spare
+// bytes.
 //
 // Invariants:
 //   B1  A node begins at a multiple of 8, at or after the header, and lies below `used`.
 //   B2  dead <= used - sizeof(header); used - dead is what a compaction would leave.
 //   B3  The root of a blob is an inner node; it is never collapsed, even with no child.
-//   B4  A BlobEdge hangs only from an entry of an inner node, and all entries that lead to one child
+//   B4  A BlobEdge hangs only from an entry of an inner node, and all entries that lead to one
+//   child
 //       blob share one BlobEdge: a blob has exactly one parent.
 //   B5  A Prefix holds at least one byte; its child is an inner node.
 //   B6  The terminal of an inner node is a leaf with an empty suffix.
@@ -23,8 +25,8 @@
 #include <string_view>
 #include <vector>
 
-#include "engine/format.h"
 #include "engine/base/types.h"
+#include "engine/format.h"
 
 namespace holt::art {
 
@@ -39,13 +41,15 @@ inline constexpr std::size_t kFramePad = 256 * 1024;
 template <class T>
 T load(const std::byte* at) {
   T value = __atomic_load_n(reinterpret_cast<const T*>(at), __ATOMIC_RELAXED);
-  if constexpr (sizeof(T) > 1 && std::endian::native == std::endian::big) value = std::byteswap(value);
+  if constexpr (sizeof(T) > 1 && std::endian::native == std::endian::big)
+    value = std::byteswap(value);
   return value;
 }
 
 template <class T>
 void store(std::byte* at, T value) {
-  if constexpr (sizeof(T) > 1 && std::endian::native == std::endian::big) value = std::byteswap(value);
+  if constexpr (sizeof(T) > 1 && std::endian::native == std::endian::big)
+    value = std::byteswap(value);
   __atomic_store_n(reinterpret_cast<T*>(at), value, __ATOMIC_RELAXED);
 }
 
@@ -142,13 +146,13 @@ class View {
     }
   }
 
-  // The place of the reference to the child for `byte`, as an offset into the blob; 0 when there is none.
-  // `head` is that of the inner node `ref`.
+  // The place of the reference to the child for `byte`, as an offset into the blob; 0 when there is
+  // none. `head` is that of the inner node `ref`.
   std::uint32_t child_place(Ref ref, NodeHead head, unsigned char byte) const;
   Ref ref_at(std::uint32_t place) const { return load<std::uint16_t>(base_ + place); }
 
-  // Calls fn(byte, child) for the children of an inner node in byte order, from `first` on, until it
-  // returns false.
+  // Calls fn(byte, child) for the children of an inner node in byte order, from `first` on, until
+  // it returns false.
   template <class Fn>
   void each_child(Ref ref, NodeHead head, unsigned first, Fn&& fn) const {
     const std::byte* node = at(ref);
@@ -179,7 +183,8 @@ class View {
     }
   }
 
-  // Calls fn(child) once for every child of an inner node; entries that share a BlobEdge count once.
+  // Calls fn(child) once for every child of an inner node; entries that share a BlobEdge count
+  // once.
   template <class Fn>
   void each_distinct_child(Ref ref, NodeHead inner, Fn&& fn) const {
     std::vector<Ref> edges;
@@ -193,8 +198,9 @@ class View {
     });
   }
 
-  // Calls fn(node, head) for every node of a subtree, entries that share a BlobEdge once, parents first,
-  // until it returns false. No recursion: a chain of nodes may be as long as the blob is large.
+  // Calls fn(node, head) for every node of a subtree, entries that share a BlobEdge once, parents
+  // first, until it returns false. No recursion: a chain of nodes may be as long as the blob is
+  // large.
   template <class Fn>
   void each_node(Ref subtree, Fn&& fn) const {
     std::vector<Ref> todo{subtree};

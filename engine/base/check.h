@@ -11,8 +11,8 @@ namespace holt {
 
 }  // namespace holt
 
-#define CHECK(condition, invariant)                                              \
-  do {                                                                           \
-    if (!(condition)) [[unlikely]]                                               \
-      ::holt::check_failed(#condition, invariant, __FILE__, __LINE__);           \
+#define CHECK(condition, invariant)                                    \
+  do {                                                                 \
+    if (!(condition)) [[unlikely]]                                     \
+      ::holt::check_failed(#condition, invariant, __FILE__, __LINE__); \
   } while (false)

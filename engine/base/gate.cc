@@ -13,7 +13,8 @@ std::size_t Gate::my_lane() {
 void Gate::enter_shared() {
   std::atomic<std::uint32_t>& inside = lanes_[my_lane()].inside;
   for (;;) {
-    // Sequentially consistent against enter_exclusive(): either it sees us inside or we see it closed.
+    // Sequentially consistent against enter_exclusive(): either it sees us inside or we see it
+    // closed.
     inside.fetch_add(1, std::memory_order_seq_cst);
     if (closed_.load(std::memory_order_seq_cst) == 0) return;
     exit_shared();

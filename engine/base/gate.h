@@ -1,7 +1,8 @@
 // A reader-writer lock whose shared side costs one atomic add on a line of one's own.
 //
-// Every change enters shared. What alters the shape across blobs (subtree move, blob merge, the start of
-// a checkpoint epoch) enters exclusively, for microseconds. A "big-reader" lock (Linux's old brlock).
+// Every change enters shared. What alters the shape across blobs (subtree move, blob merge, the
+// start of a checkpoint epoch) enters exclusively, for microseconds. A "big-reader" lock (Linux's
+// old brlock).
 //
 // Rank: the gate is taken before any latch; shared entries do not nest.
 // Thread safety: any thread; a thread leaves from where it entered.

@@ -1,4 +1,5 @@
-// Little-endian integers for on-disk structs: no alignment, no padding, same bytes on every machine.
+// Little-endian integers for on-disk structs: no alignment, no padding, same bytes on every
+// machine.
 #pragma once
 
 #include <bit>

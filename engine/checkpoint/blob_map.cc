@@ -187,7 +187,8 @@ Result<void> BlobMap::decode(std::span<const std::byte> bytes, std::uint64_t seq
       continue;
     }
     if (slot >= 2 * kMaxBlobs || disk.used < sizeof(DiskBlobHeader) || disk.used > kBlobBytes) {
-      return fail(Code::kCorrupt, fmt::format("the blob map has an impossible entry for blob {}", id));
+      return fail(Code::kCorrupt,
+                  fmt::format("the blob map has an impossible entry for blob {}", id));
     }
     if (slot >= used.size()) used.resize(slot + 1);
     if (used[slot]) {
@@ -201,7 +202,8 @@ Result<void> BlobMap::decode(std::span<const std::byte> bytes, std::uint64_t seq
     Le32 id;
     std::memcpy(&id, at, sizeof id);
     if (id >= entries || !entries_[id].exists) {
-      return fail(Code::kCorrupt, fmt::format("the blob map drops blob {}, which is none", id.get()));
+      return fail(Code::kCorrupt,
+                  fmt::format("the blob map drops blob {}, which is none", id.get()));
     }
     drops_.push_back(BlobId{id.get()});
   }

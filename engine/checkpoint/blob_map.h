@@ -1,11 +1,13 @@
 // Blob ids: which exist, and where the newest image of each lies on disk.
 //
-// Two states are kept apart: the current one, in memory, and the durable one, which a superblock names. A slot
-// or id that the current state gave up in epoch e may be used again only when the checkpoint that ends
-// epoch e is durable, for until then recovery would go back to a state that needs it.
+// Two states are kept apart: the current one, in memory, and the durable one, which a superblock
+// names. A slot or id that the current state gave up in epoch e may be used again only when the
+// checkpoint that ends epoch e is durable, for until then recovery would go back to a state that
+// needs it.
 //
 // Invariants:
-//   C1  An image is never overwritten: every write goes to a slot that neither the durable nor the current
+//   C1  An image is never overwritten: every write goes to a slot that neither the durable nor the
+//   current
 //       state refers to.
 //   C2  An id is reused only after the checkpoint of the epoch it was freed in.
 //   C3  Each slot is either free, or named by exactly one current entry, or pending.
@@ -58,7 +60,8 @@ class BlobMap {
   Slot take_slot();
   // A write to the slot failed: nothing refers to it.
   void cancel_slot(Slot slot);
-  // The blob's newest image, taken at the start of `epoch`'s checkpoint. The old one's slot is pending.
+  // The blob's newest image, taken at the start of `epoch`'s checkpoint. The old one's slot is
+  // pending.
   void set_image(BlobId id, const BlobImage& image, std::uint64_t epoch);
 
   // Roots of subtrees cut off the tree, whose descendants are still to be freed.
@@ -82,7 +85,7 @@ class BlobMap {
  private:
   struct Pending {
     std::uint64_t epoch;
-    Slot slot;          // kNoSlot: an id
+    Slot slot;  // kNoSlot: an id
     std::uint32_t id;
   };
 

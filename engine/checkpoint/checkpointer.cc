@@ -294,7 +294,8 @@ Result<void> Checkpointer::write_map_and_superblock(Round& round) {
   const auto area = next.area == 0 ? Storage::Area::kMap0 : Storage::Area::kMap1;
   if (auto written = storage_.write_area(area, map); !written) return written;
   Result<void> outcome = storage_.sync_area(area);
-  // A superblock that failed to be written may be on disk all the same: as with a sync, nobody knows.
+  // A superblock that failed to be written may be on disk all the same: as with a sync, nobody
+  // knows.
   if (outcome) outcome = write_superblock(storage_, next);
   if (!outcome) return die(outcome.error());
   const MutexLock state(state_mutex_);

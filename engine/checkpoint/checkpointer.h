@@ -1,22 +1,24 @@
 // Checkpoints: one consistent state of all blobs, written beside the log.
 //
-// A round: (1) inside the gate, for microseconds: end the epoch, freeze the dirty frames, note the log
-// position P and the blob map. (2) Outside: write the frozen frames' images to free slots; a writer that wants
-// to change a frozen frame first sets its image aside (copy on write). (3) Sync the slots, write and sync the
-// map, write and sync the superblock. (4) Free what only the old superblock referred to, and the log
-// before P. Recovery is the newest valid superblock plus a replay from P.
+// A round: (1) inside the gate, for microseconds: end the epoch, freeze the dirty frames, note the
+// log position P and the blob map. (2) Outside: write the frozen frames' images to free slots; a
+// writer that wants to change a frozen frame first sets its image aside (copy on write). (3) Sync
+// the slots, write and sync the map, write and sync the superblock. (4) Free what only the old
+// superblock referred to, and the log before P. Recovery is the newest valid superblock plus a
+// replay from P.
 //
 // Invariants:
 //   K1  The log before P is released only after the superblock that names P is durable.
 //   K2  A frame that an epoch froze keeps its bytes until its image is written or set aside; it is
 //       neither evicted nor reused.
-//   K3  A round that fails gives up nothing: slots of the durable state stay, unwritten frames are dirty again.
-//   K4  A failed sync ends all checkpoints: what the device dropped cannot be known.
-//   K5  The superblock and the map of the durable state are never written to, but for the same superblock
+//   K3  A round that fails gives up nothing: slots of the durable state stay, unwritten frames are
+//   dirty again. K4  A failed sync ends all checkpoints: what the device dropped cannot be known.
+//   K5  The superblock and the map of the durable state are never written to, but for the same
+//   superblock
 //       again when a store is opened: only then is it known to be durable.
 //
-// Thread safety: run() and request() from any thread; rounds run one at a time. set_aside() and retire() are
-// for who holds the frame's exclusive latch and is inside the gate.
+// Thread safety: run() and request() from any thread; rounds run one at a time. set_aside() and
+// retire() are for who holds the frame's exclusive latch and is inside the gate.
 #pragma once
 
 #include <condition_variable>
@@ -41,7 +43,7 @@ class Storage;
 
 // How the checkpointer meets the log: the engine's ring, or the reader of the log during recovery.
 struct LogSide {
-  std::function<Lsn()> position;           // P; called inside the gate
+  std::function<Lsn()> position;            // P; called inside the gate
   std::function<void(Lsn)> wait_published;  // everything before P is whole
   std::function<void(Lsn)> release;         // records before P are not needed any more
   std::function<void(const Error&)> poison;
@@ -62,8 +64,8 @@ class Checkpointer {
   void request();
 
   std::uint64_t epoch() const { return epoch_.load(std::memory_order_acquire); }
-  // Keeps the old image of a frozen frame. False when there is no frame for it: let go of the latches and
-  // wait for pool.wait_progress().
+  // Keeps the old image of a frozen frame. False when there is no frame for it: let go of the
+  // latches and wait for pool.wait_progress().
   bool set_aside(FrameIndex index);
   // The latched frame's blob is gone from the tree: frees the frame, or keeps it for the round.
   void retire(FrameIndex index);

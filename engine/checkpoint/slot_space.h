@@ -25,8 +25,8 @@ class SlotSpace {
     return end_ - static_cast<std::uint32_t>(free_.size() + holes_.size());
   }
 
-  // Free slots whose space may go back to the host: all but a working reserve for the next checkpoints.
-  // They count as given back from now on.
+  // Free slots whose space may go back to the host: all but a working reserve for the next
+  // checkpoints. They count as given back from now on.
   std::vector<Slot> give_back();
 
  private:

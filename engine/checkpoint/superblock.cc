@@ -23,10 +23,12 @@ std::uint64_t superblock_checksum(const DiskSuperblock& disk) {
 
 Result<Superblock> decode(const DiskSuperblock& disk, unsigned area) {
   if (disk.magic != kSuperblockMagic) return fail(Code::kCorrupt, "it has no magic");
-  if (disk.checksum != superblock_checksum(disk)) return fail(Code::kCorrupt, "its checksum is wrong");
+  if (disk.checksum != superblock_checksum(disk))
+    return fail(Code::kCorrupt, "its checksum is wrong");
   if (disk.version != kFormatVersion) {
-    return fail(Code::kInvalid, fmt::format("the store has format version {}, this program reads {}",
-                                            disk.version.get(), kFormatVersion));
+    return fail(Code::kInvalid,
+                fmt::format("the store has format version {}, this program reads {}",
+                            disk.version.get(), kFormatVersion));
   }
   if (disk.map_area != area) return fail(Code::kCorrupt, "it names the other map");
   Superblock out;
@@ -43,11 +45,12 @@ Result<Superblock> decode(const DiskSuperblock& disk, unsigned area) {
 }
 
 bool blank(std::span<const std::byte> bytes) {
-  return std::all_of(bytes.begin(), bytes.end(), [](std::byte byte) { return byte == std::byte{0}; });
+  return std::all_of(bytes.begin(), bytes.end(),
+                     [](std::byte byte) { return byte == std::byte{0}; });
 }
 
-// The newest valid copy in an area; nothing when none was ever written. kCorrupt when there is none any
-// more: the one that is lost may have been the newest of all.
+// The newest valid copy in an area; nothing when none was ever written. kCorrupt when there is none
+// any more: the one that is lost may have been the newest of all.
 Result<std::optional<Superblock>> read_area(Storage& storage, unsigned area,
                                             std::vector<std::string>& problems) {
   auto bytes = storage.read_area(area == 0 ? Storage::Area::kSuper0 : Storage::Area::kSuper1);
@@ -65,8 +68,8 @@ Result<std::optional<Superblock>> read_area(Storage& storage, unsigned area,
     if (superblock) {
       if (!best || superblock->sequence > best->sequence) best = *superblock;
     } else if (superblock.error().code() == Code::kCorrupt) {
-      problems.push_back(fmt::format("superblock {}, copy {}: {}", area, copy,
-                                     superblock.error().text()));
+      problems.push_back(
+          fmt::format("superblock {}, copy {}: {}", area, copy, superblock.error().text()));
     } else {
       return pass(superblock);
     }
@@ -83,7 +86,8 @@ Result<void> read_map(Storage& storage, const Superblock& superblock, BlobMap& b
   auto bytes =
       storage.read_area(superblock.area == 0 ? Storage::Area::kMap0 : Storage::Area::kMap1);
   if (!bytes) return pass(bytes);
-  if (bytes->size() < superblock.map_bytes) return fail(Code::kCorrupt, "its blob map is cut short");
+  if (bytes->size() < superblock.map_bytes)
+    return fail(Code::kCorrupt, "its blob map is cut short");
   bytes->resize(superblock.map_bytes);
   if (checksum(*bytes) != superblock.map_checksum) {
     return fail(Code::kCorrupt, "its blob map's checksum is wrong");
@@ -129,8 +133,8 @@ Result<Superblock> read_superblock(Storage& storage, BlobMap& blobs,
     return fail(Code::kCorrupt, "no superblock can be used (none was ever written)");
   }
   if (auto map = read_map(storage, *newest, blobs); !map) {
-    return fail(map.error().code(), fmt::format("superblock {}: {}", newest->area,
-                                                map.error().to_string()));
+    return fail(map.error().code(),
+                fmt::format("superblock {}: {}", newest->area, map.error().to_string()));
   }
   return *newest;
 }

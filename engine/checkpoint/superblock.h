@@ -29,10 +29,10 @@ struct Superblock {
 // Writes and syncs the superblock's area. After an error nobody knows what is on disk there.
 Result<void> write_superblock(Storage& storage, const Superblock& superblock);
 
-// The newest superblock; its map is decoded into `blobs`. Damage that does no harm (one of the two copies in
-// an area) is appended to `problems`. kCorrupt when no superblock is valid, neither copy in an area that was
-// written, or not the newest one's map; an older superblock is no way out then, for what it refers to may
-// be overwritten. kInvalid when it is of another format version.
+// The newest superblock; its map is decoded into `blobs`. Damage that does no harm (one of the two
+// copies in an area) is appended to `problems`. kCorrupt when no superblock is valid, neither copy
+// in an area that was written, or not the newest one's map; an older superblock is no way out then,
+// for what it refers to may be overwritten. kInvalid when it is of another format version.
 Result<Superblock> read_superblock(Storage& storage, BlobMap& blobs,
                                    std::vector<std::string>& problems);
 

@@ -2,15 +2,15 @@
 //
 // An optimistic reader takes a version, reads, and asks whether the version still stands; it writes
 // nothing, so readers neither disturb each other nor a writer. The shared mode is for who must have
-// stable bytes (an image on its way to disk, a reader that lost too often). After "LeanStore" (Leis et
-// al., ICDE 2018) and "Scalable and Robust Latches for Database Systems" (Boettcher et al., DaMoN 2020).
+// stable bytes (an image on its way to disk, a reader that lost too often). After "LeanStore" (Leis
+// et al., ICDE 2018) and "Scalable and Robust Latches for Database Systems" (Boettcher et al.,
+// DaMoN 2020).
 //
-// The word: version in the upper 40 bits, then a flag for sleepers, the exclusive flag, and 22 bits that
-// count shared holders. Only the release of the exclusive mode moves the version.
+// The word: version in the upper 40 bits, then a flag for sleepers, the exclusive flag, and 22 bits
+// that count shared holders. Only the release of the exclusive mode moves the version.
 //
-// Rank: latches are taken after the gate, several of them in ascending blob id, and never wait for a frame
-// or for the log.
-// Thread safety: any thread.
+// Rank: latches are taken after the gate, several of them in ascending blob id, and never wait for
+// a frame or for the log. Thread safety: any thread.
 #pragma once
 
 #include <atomic>
@@ -25,7 +25,8 @@ class Latch {
   // Waits, spinning briefly, while somebody writes.
   std::uint64_t version() const {
     const std::uint64_t word = word_.load(std::memory_order_acquire);
-    if ((word & kExclusive) == 0) [[likely]] return word & kVersion;
+    if ((word & kExclusive) == 0) [[likely]]
+      return word & kVersion;
     return version_slow();
   }
   // Whether nothing was changed since `version` was taken.

@@ -44,9 +44,8 @@ Result<std::unique_ptr<FramePool>> FramePool::create(std::uint64_t cache_bytes) 
     munmap(arena, arena_bytes(frames));
     return fail_errno(err, "cannot reserve memory for the page table");
   }
-  return std::unique_ptr<FramePool>(
-      new FramePool(static_cast<std::byte*>(arena), frames,
-                    static_cast<std::atomic<std::uint32_t>*>(table)));
+  return std::unique_ptr<FramePool>(new FramePool(static_cast<std::byte*>(arena), frames,
+                                                  static_cast<std::atomic<std::uint32_t>*>(table)));
 }
 
 FramePool::FramePool(std::byte* arena, std::uint32_t frames, std::atomic<std::uint32_t>* table)
@@ -136,8 +135,8 @@ bool FramePool::install_loaded(FrameIndex index, BlobId id) {
   CHECK(frames_[index].blob.load(std::memory_order_relaxed) == kNoBlob, "F1");
   frames_[index].blob.store(index_of(id), std::memory_order_release);
   std::uint32_t loading = kLoading;
-  const bool installed = table_[index_of(id)].compare_exchange_strong(loading, index + 1,
-                                                                      std::memory_order_acq_rel);
+  const bool installed =
+      table_[index_of(id)].compare_exchange_strong(loading, index + 1, std::memory_order_acq_rel);
   if (!installed) frames_[index].blob.store(kNoBlob, std::memory_order_release);
   table_[index_of(id)].notify_all();
   return installed;

@@ -1,19 +1,20 @@
 // Frames: the memory that blobs live in, and the page table that finds them.
 //
-// All frames lie in one mapping that is never unmapped, so an optimistic reader of a recycled frame reads
-// stale bytes, sees the version move, and restarts; it never faults. The page table is a flat array
-// indexed by blob id.
+// All frames lie in one mapping that is never unmapped, so an optimistic reader of a recycled frame
+// reads stale bytes, sees the version move, and restarts; it never faults. The page table is a flat
+// array indexed by blob id.
 //
-// A frame is free, resident (it holds a blob) or set aside (it holds an old image for the checkpoint).
-// Invariants:
-//   F1  A resident frame leaves its blob only under its exclusive latch, which moves the version. A taken
+// A frame is free, resident (it holds a blob) or set aside (it holds an old image for the
+// checkpoint). Invariants:
+//   F1  A resident frame leaves its blob only under its exclusive latch, which moves the version. A
+//   taken
 //       frame belongs to who took it; it is filled before it is installed.
 //   F2  A dirty, frozen or writing frame is never evicted.
-//   F3  A reader that finds another blob in a frame than it looked for restarts; it concludes nothing.
-//   F4  The root blob is never evicted.
+//   F3  A reader that finds another blob in a frame than it looked for restarts; it concludes
+//   nothing. F4  The root blob is never evicted.
 //
-// Eviction is a clock over resident frames with one reference bit. Scans set it only for blobs on the way,
-// not for those they read through, so a long scan evicts its own frames first.
+// Eviction is a clock over resident frames with one reference bit. Scans set it only for blobs on
+// the way, not for those they read through, so a long scan evicts its own frames first.
 //
 // Thread safety: every method from any thread.
 #pragma once
@@ -41,9 +42,9 @@ inline constexpr std::uint32_t kMaxBlobs = 1u << 24;  // 8 TiB of blobs
 struct alignas(64) Frame {
   Latch latch;
   std::atomic<std::uint32_t> blob{kNoBlob};
-  std::atomic<bool> dirty{false};       // changed since its last image was taken
-  std::atomic<bool> frozen{false};      // its bytes belong to the checkpoint under way: copy on write
-  std::atomic<bool> writing{false};     // its image is not on disk yet
+  std::atomic<bool> dirty{false};    // changed since its last image was taken
+  std::atomic<bool> frozen{false};   // its bytes belong to the checkpoint under way: copy on write
+  std::atomic<bool> writing{false};  // its image is not on disk yet
   std::atomic<bool> referenced{false};  // the clock's bit
 };
 
@@ -58,8 +59,8 @@ class FramePool {
   Frame& frame(FrameIndex index) { return frames_[index]; }
   const Frame& frame(FrameIndex index) const { return frames_[index]; }
 
-  // The frame of a blob, kNoFrame when it is not resident. Only a hint until the frame's blob was checked
-  // under a version or latch (F3).
+  // The frame of a blob, kNoFrame when it is not resident. Only a hint until the frame's blob was
+  // checked under a version or latch (F3).
   FrameIndex lookup(BlobId id) const;
 
   // Makes the caller the one that loads the blob; false when it is resident or being loaded.
@@ -73,7 +74,8 @@ class FramePool {
   std::optional<FrameIndex> try_take();
   // The taken and filled frame holds the new blob from now on. It is dirty: no image of it exists.
   void install(FrameIndex index, BlobId id);
-  // The same for who claimed the load. False when the blob was installed meanwhile by who made it anew.
+  // The same for who claimed the load. False when the blob was installed meanwhile by who made it
+  // anew.
   bool install_loaded(FrameIndex index, BlobId id);
   // The frame, latched exclusively, no longer holds a blob. The latch stays held.
   void uninstall(FrameIndex index);

@@ -75,8 +75,7 @@ void BatchRun::apply_step(const Step& step, const Place& place, bool exclusive) 
     case Op::kAdd: return patch_value(hop, step);
     case Op::kErase: return erase_key(hop, step);
     case Op::kErasePrefix: return erase_prefix(hop, batch_.key(step));
-    case Op::kMove:
-      return move(hop, exclusive ? Tree::Hop{} : targets_[place.second].hop, step);
+    case Op::kMove: return move(hop, exclusive ? Tree::Hop{} : targets_[place.second].hop, step);
   }
 }
 

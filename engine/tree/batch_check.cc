@@ -17,7 +17,8 @@ Result<void> check_sizes(const Batch& batch, const Batch::Step& step) {
   const std::size_t key = batch.key(step).size();
   const std::size_t data = batch.data(step).size();
   if (key > kMaxKeyBytes) {
-    return fail(Code::kTooLarge, fmt::format("a key has {} bytes, the limit is {}", key, kMaxKeyBytes));
+    return fail(Code::kTooLarge,
+                fmt::format("a key has {} bytes, the limit is {}", key, kMaxKeyBytes));
   }
   const bool move = step.kind == Kind::kChange && step.op == Op::kMove;
   const std::size_t limit = move ? kMaxKeyBytes : kMaxValueBytes;
@@ -84,15 +85,17 @@ Result<void> BatchRun::validate(const Batch& batch) {
     }
   }
   if (room > kMaxRoom) {
-    return fail(Code::kTooLarge, fmt::format("the puts of a batch need up to {} bytes, the limit is {}",
-                                             room, kMaxRoom));
+    return fail(
+        Code::kTooLarge,
+        fmt::format("the puts of a batch need up to {} bytes, the limit is {}", room, kMaxRoom));
   }
   for (std::size_t i = 0; i < steps.size(); ++i) {
     if (auto sizes = check_sizes(batch, steps[i]); !sizes) return sizes;
     for (std::size_t j = 0; j < i; ++j) {
       if (depends(batch, steps[j], steps[i])) {
-        return fail(Code::kInvalid, "a step of the batch builds on a key that an earlier step of the "
-                                    "same batch changes");
+        return fail(Code::kInvalid,
+                    "a step of the batch builds on a key that an earlier step of the "
+                    "same batch changes");
       }
     }
   }

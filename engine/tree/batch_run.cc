@@ -122,8 +122,7 @@ BatchRun::Outcome BatchRun::locate(bool whole_way) {
   return Outcome::kApplied;
 }
 
-BatchRun::Outcome BatchRun::go(std::string_view key, bool prefix, bool whole_way,
-                               Tree::Hop& from) {
+BatchRun::Outcome BatchRun::go(std::string_view key, bool prefix, bool whole_way, Tree::Hop& from) {
   way_.clear();
   if (whole_way) from = {};
   std::vector<Tree::Hop>* const path = whole_way ? &way_ : nullptr;
@@ -245,8 +244,8 @@ BatchRun::Outcome BatchRun::plan_room(bool exclusive) {
     targets_[places_[i].second].room += bound;
   }
   if (exclusive) {
-    // A later step may work on what an earlier one moved, or above what it cut off: any blob on the way
-    // must be able to take all.
+    // A later step may work on what an earlier one moved, or above what it cut off: any blob on the
+    // way must be able to take all.
     std::size_t sum = 0;
     for (const Target& target : targets_) sum += target.room;
     for (Target& target : targets_) {

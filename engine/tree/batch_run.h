@@ -1,7 +1,8 @@
 // One attempt after another to apply a batch, until it succeeds or fails for good.
 //
-// Each attempt runs inside the gate, shared or exclusive; whatever has to be waited for (a blob from disk, room
-// in a blob, a free frame) ends the attempt, is brought about outside, and the attempt starts again.
+// Each attempt runs inside the gate, shared or exclusive; whatever has to be waited for (a blob
+// from disk, room in a blob, a free frame) ends the attempt, is brought about outside, and the
+// attempt starts again.
 //
 // Thread safety: one thread.
 #pragma once
@@ -27,35 +28,37 @@ class BatchRun {
  private:
   using Step = Batch::Step;
 
-  // What may be moved or erased without the gate to itself, so that latches are held for microseconds.
+  // What may be moved or erased without the gate to itself, so that latches are held for
+  // microseconds.
   static constexpr std::size_t kMaxSharedMove = 64 * 1024;
 
-  // What a blob can always be made to have free: half of it. The largest piece that cannot be cut, an inner
-  // node with its prefix and its terminal, takes a quarter.
+  // What a blob can always be made to have free: half of it. The largest piece that cannot be cut,
+  // an inner node with its prefix and its terminal, takes a quarter.
   static constexpr std::size_t kMaxRoom = kBlobBytes / 2;
-  // Loads one batch may need for each frame; more only if its blobs cannot all be in the cache at once.
+  // Loads one batch may need for each frame; more only if its blobs cannot all be in the cache at
+  // once.
   static constexpr std::size_t kMaxLoadsPerFrame = 16;
 
   // A blob the batch touches.
   struct Target {
     Tree::Hop hop;
-    std::size_t room = 0;    // bytes its steps need at most
+    std::size_t room = 0;  // bytes its steps need at most
     bool changes = false;
   };
   // Which targets a step works on, as indexes.
   struct Place {
     std::size_t blob = 0;
     std::size_t second = 0;  // kMove: where the new prefix belongs
-    // Where the last attempt's searches got to: the next one goes on from there, so that a batch makes
-    // headway with frames for its targets alone.
+    // Where the last attempt's searches got to: the next one goes on from there, so that a batch
+    // makes headway with frames for its targets alone.
     Tree::Hop from, second_from;
   };
   enum class Outcome : std::uint8_t {
     kApplied,
-    kFailed,        // error_
+    kFailed,  // error_
     kRestart,
-    kMiss,          // blob_ has to be loaded
-    kNeedRoom,      // blob_ needs room_ bytes
+    kMiss,      // blob_ has to be loaded
+    kNeedRoom,  // blob_ needs room_ bytes
     kNeedFrames,
     kNeedExclusive,
     kOnlyEdges  // below prefix_ the blob edges_at_ has edges only: keys may begin with it or not
@@ -133,7 +136,8 @@ class BatchRun {
   Wait wait_ = Wait::kYes;
   std::string prefix_;
   Tree::Hop edges_at_;
-  std::vector<std::pair<std::string, bool>> looked_;  // prefixes with edges only, and whether there are keys
+  std::vector<std::pair<std::string, bool>>
+      looked_;  // prefixes with edges only, and whether there are keys
   Error error_{Code::kInvalid};
   Lsn at_{};
   bool reserved_ = false;

@@ -31,8 +31,8 @@ Result<FrameIndex> Tree::take_frame() {
   }
 }
 
-// The image comes through a buffer of one's own: it is checked before it reaches a frame, and the frame's
-// bytes, which a late optimistic reader may look at, are only ever stored to atomically.
+// The image comes through a buffer of one's own: it is checked before it reaches a frame, and the
+// frame's bytes, which a late optimistic reader may look at, are only ever stored to atomically.
 Result<void> Tree::read_image(BlobId id, const BlobImage& image, std::byte* to) {
   struct alignas(kDiskPage) Buffer {
     std::array<std::byte, kBlobBytes> bytes;
@@ -62,7 +62,8 @@ Result<void> Tree::read_image(BlobId id, const BlobImage& image, std::byte* to) 
 
 Result<void> Tree::load(BlobId id, bool keep, std::uint64_t shape) {
   if (index_of(id) >= kMaxBlobs) {
-    return fail(Code::kCorrupt, fmt::format("an edge names blob {}, which cannot exist", index_of(id)));
+    return fail(Code::kCorrupt,
+                fmt::format("an edge names blob {}, which cannot exist", index_of(id)));
   }
   if (!pool_.claim_load(id)) {
     pool_.wait_loaded(id);
@@ -78,7 +79,8 @@ Result<void> Tree::load_claimed(BlobId id, bool keep, std::uint64_t shape) {
   if (image.slot == kNoSlot) {
     // Blobs go away only when the shape changes; otherwise the edge that led here is rotten.
     if (!same_shape(shape)) return pool_.abandon_load(id), Result<void>();
-    return fail(Code::kCorrupt, fmt::format("an edge names blob {}, which does not exist", index_of(id)));
+    return fail(Code::kCorrupt,
+                fmt::format("an edge names blob {}, which does not exist", index_of(id)));
   }
   auto frame = take_frame();
   if (!frame) return pass(frame);

@@ -1,4 +1,5 @@
-// Background work on the shape: merging underfull blobs, freeing what was cut off, visiting all blobs.
+// Background work on the shape: merging underfull blobs, freeing what was cut off, visiting all
+// blobs.
 #include <algorithm>
 #include <array>
 #include <memory>
@@ -18,7 +19,8 @@ namespace holt {
 namespace {
 
 constexpr std::size_t kUnderfull = kBlobBytes / 4;
-constexpr std::size_t kMergedAtMost = kBlobBytes / 4 * 3;  // so that the next insert does not split it again
+constexpr std::size_t kMergedAtMost =
+    kBlobBytes / 4 * 3;                 // so that the next insert does not split it again
 constexpr std::size_t kDrained = 1024;  // header and an empty root of any kind
 constexpr std::size_t kMaxQueued = 1024;
 
@@ -102,8 +104,9 @@ Tree::MergeStep Tree::merge_inside(std::string_view key, BlobId& miss) {
   return merge_neighbours(key, parent, child, taker);
 }
 
-// Who takes the child over: the parent if it is roomy, else a neighbour; left unset when nobody can. No blob's
-// bytes change, the gate is ours, but only the latches keep readers from evicting what is looked at.
+// Who takes the child over: the parent if it is roomy, else a neighbour; left unset when nobody
+// can. No blob's bytes change, the gate is ours, but only the latches keep readers from evicting
+// what is looked at.
 Tree::MergeStep Tree::choose_taker(std::string_view key, const Hop& parent, const Hop& child,
                                    Hop& taker) {
   Frame& above = pool_.frame(parent.frame);
@@ -173,8 +176,7 @@ void Tree::finish_merge(std::string_view key, const Hop& gone) {
   shape_.fetch_add(1, std::memory_order_release);
 }
 
-Tree::MergeStep Tree::merge_into_parent(std::string_view key, const Hop& parent,
-                                        const Hop& child) {
+Tree::MergeStep Tree::merge_into_parent(std::string_view key, const Hop& parent, const Hop& child) {
   const MergeStep latched = latch_for_merge(std::array{parent, child});
   if (latched != MergeStep::kDone) return latched;
   art::Editor above(pool_.bytes(parent.frame));

@@ -24,7 +24,8 @@ Result<void> Tree::make_room(BlobId id, std::size_t room) {
       step = make_room_latched(id, room, *spare, spare_used);
     }
     if (!spare_used) pool_.give_back(*spare);
-    if (step == RoomStep::kFull) return fail(Code::kNoSpace, "the store has reached its largest size");
+    if (step == RoomStep::kFull)
+      return fail(Code::kNoSpace, "the store has reached its largest size");
     if (step != RoomStep::kNeedFrames) return {};
     if (auto waited = wait_for_frames(); !waited) return waited;
   }

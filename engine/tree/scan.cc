@@ -37,7 +37,8 @@ struct Tree::ScanSpot {
   bool latched = false;  // too many races were lost: latch what is read
 };
 
-// Collects the next entries from one blob; or only moves the bound, past a blob that has nothing more.
+// Collects the next entries from one blob; or only moves the bound, past a blob that has nothing
+// more.
 Tree::Step Tree::scan_step(art::ScanBound& bound, const art::ScanFilter& filter, std::size_t limit,
                            art::ScanBuffer& out, ScanSpot& spot, bool& done) {
   using Mode = art::ScanBound::Mode;
@@ -54,8 +55,7 @@ Tree::Step Tree::scan_step(art::ScanBound& bound, const art::ScanFilter& filter,
     }
     art::WalkResult walked{.end = art::WalkEnd::kGarbage, .path = {}};
     if (frame.blob.load(std::memory_order_acquire) == index_of(hop.id)) {
-      walked =
-          art::walk(view(hop.frame), spot.path, spot.last_byte, bound, filter, limit, out);
+      walked = art::walk(view(hop.frame), spot.path, spot.last_byte, bound, filter, limit, out);
     }
     if (spot.latched) frame.latch.unlock_shared();
     const bool good = walked.end != art::WalkEnd::kGarbage && still(hop);

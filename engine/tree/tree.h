@@ -1,23 +1,27 @@
-// The tree across blobs: finding the blob of a key, changing it under its latch, keeping blobs neither
-// too full nor too empty.
+// The tree across blobs: finding the blob of a key, changing it under its latch, keeping blobs
+// neither too full nor too empty.
 //
-// Reads descend optimistically and take no latch. A change enters the gate (shared), finds its blobs
-// optimistically, latches them exclusively in ascending id order, makes sure they are still the right ones,
-// reserves its place in the log, applies and lets go. What moves edges between blobs (moving or erasing a
-// subtree that reaches over several blobs, merging blobs) has the gate to itself.
+// Reads descend optimistically and take no latch. A change enters the gate (shared), finds its
+// blobs optimistically, latches them exclusively in ascending id order, makes sure they are still
+// the right ones, reserves its place in the log, applies and lets go. What moves edges between
+// blobs (moving or erasing a subtree that reaches over several blobs, merging blobs) has the gate
+// to itself.
 //
 // Invariants:
-//   T1  Under the shared gate the blob that holds a key changes only by a split, which takes the latch of the
+//   T1  Under the shared gate the blob that holds a key changes only by a split, which takes the
+//   latch of the
 //       blob it cuts; so a latched blob in which the search does not meet an edge is the right one.
-//   T2  Log order is apply order for batches that touch a common blob: the log range is reserved under
+//   T2  Log order is apply order for batches that touch a common blob: the log range is reserved
+//   under
 //       the latches.
-//   T3  Nobody waits for a frame, for the disk or for room in the log while holding a latch or the gate;
+//   T3  Nobody waits for a frame, for the disk or for room in the log while holding a latch or the
+//   gate;
 //       but holds_key(), which is rare, reads inside the gate.
 //   T4  shape_ is odd exactly while edges move; a reader that saw it move starts again.
 //   T5  Nothing can fail between the reservation of the log range and the release of the latches.
 //
-// Lock ranks: gate, then latches by ascending blob id, then the mutexes of BlobMap, Checkpointer and
-// FramePool, which are leaves.
+// Lock ranks: gate, then latches by ascending blob id, then the mutexes of BlobMap, Checkpointer
+// and FramePool, which are leaves.
 //
 // Thread safety: every method from any thread.
 #pragma once
@@ -69,8 +73,8 @@ class Tree {
   Result<bool> scan(art::ScanBound& bound, const art::ScanFilter& filter, std::size_t limit,
                     art::ScanBuffer& out, Wait wait);
 
-  // Applies a batch. `log` is null when the log need not know. On success `at` is the reserved range's LSN, or is
-  // untouched when the batch holds conditions only.
+  // Applies a batch. `log` is null when the log need not know. On success `at` is the reserved
+  // range's LSN, or is untouched when the batch holds conditions only.
   Result<void> apply(const Batch& batch, const LogWriter* log, Wait wait, Lsn& at);
 
   // ---- background work; each returns false when there was nothing to do
@@ -78,13 +82,13 @@ class Tree {
   // By one thread at a time.
   Result<bool> drop_one();
 
-  // Calls `visit` with a copy of every blob reachable from the root or from a dropped subtree. The caller
-  // holds the gate exclusively. A blob that cannot be read is reported with the error, and what hangs
-  // from it is not visited.
+  // Calls `visit` with a copy of every blob reachable from the root or from a dropped subtree. The
+  // caller holds the gate exclusively. A blob that cannot be read is reported with the error, and
+  // what hangs from it is not visited.
   struct Visited {
     BlobId id;
-    bool in_tree;                   // false: cut off, and about to be freed
-    const std::byte* bytes;         // valid during the call; null: `error` says why
+    bool in_tree;            // false: cut off, and about to be freed
+    const std::byte* bytes;  // valid during the call; null: `error` says why
     const art::BlobCensus* census;
     const Error* error;
   };
@@ -112,10 +116,10 @@ class Tree {
   Step enter(BlobId id, std::uint32_t depth, Hop& hop);
   bool still(const Hop& hop) const { return pool_.frame(hop.frame).latch.still(hop.version); }
   art::View view(FrameIndex frame) const { return art::View(pool_.bytes(frame)); }
-  // Descends to the blob where the search for the key ends: from `hop` if it was set by an earlier call that
-  // missed and still stands, else from the root. So a search makes headway however few frames there are. kMiss:
-  // `miss` has to be loaded, `hop` is the blob above it. kRestart: `hop` is reset. `path`, if given, gets all
-  // hops from the root on.
+  // Descends to the blob where the search for the key ends: from `hop` if it was set by an earlier
+  // call that missed and still stands, else from the root. So a search makes headway however few
+  // frames there are. kMiss: `miss` has to be loaded, `hop` is the blob above it. kRestart: `hop`
+  // is reset. `path`, if given, gets all hops from the root on.
   Step descend(std::string_view key, Hop& hop, BlobId& miss, art::Found& found,
                std::vector<Hop>* path = nullptr);
   Step descend_prefix(std::string_view prefix, Hop& hop, BlobId& miss, art::PrefixSpot& spot,
@@ -130,8 +134,8 @@ class Tree {
   Step scan_step(art::ScanBound& bound, const art::ScanFilter& filter, std::size_t limit,
                  art::ScanBuffer& out, ScanSpot& spot, bool& done);
 
-  // Brings a blob into a frame. `keep`: it will be used again soon. `shape` is from before the search that
-  // led to the blob.
+  // Brings a blob into a frame. `keep`: it will be used again soon. `shape` is from before the
+  // search that led to the blob.
   Result<void> load(BlobId id, bool keep, std::uint64_t shape);
   Result<void> load_claimed(BlobId id, bool keep, std::uint64_t shape);
   Result<void> read_image(BlobId id, const BlobImage& image, std::byte* to);
@@ -139,13 +143,15 @@ class Tree {
   Result<FrameIndex> take_frame();
   Result<void> wait_for_frames();
 
-  // Makes at least `room` bytes free in the blob, by compaction or splits. Call it outside the gate.
+  // Makes at least `room` bytes free in the blob, by compaction or splits. Call it outside the
+  // gate.
   Result<void> make_room(BlobId id, std::size_t room);
   enum class RoomStep : std::uint8_t { kDone, kGone, kNeedFrames, kFull };
   RoomStep make_room_latched(BlobId id, std::size_t room, FrameIndex spare, bool& spare_used);
 
   void mark_changed(FrameIndex frame);
-  void note_erased(std::string_view key, BlobId id, std::size_t live_before, std::size_t live_after);
+  void note_erased(std::string_view key, BlobId id, std::size_t live_before,
+                   std::size_t live_after);
   void queue_merge(std::string_view key);
   void merge_at(std::string_view key);
   enum class MergeStep : std::uint8_t { kDone, kAgain, kMiss, kNeedFrames };
@@ -156,8 +162,9 @@ class Tree {
                              const Hop& neighbour);
   MergeStep latch_for_merge(std::span<const Hop> hops);
   void finish_merge(std::string_view key, const Hop& gone);
-  // Whether a key begins with `prefix`, the search for which ends in the blob `at`. The caller has the gate to
-  // itself and no latch. Blobs that are not resident are read past the cache: the exception to T3.
+  // Whether a key begins with `prefix`, the search for which ends in the blob `at`. The caller has
+  // the gate to itself and no latch. Blobs that are not resident are read past the cache: the
+  // exception to T3.
   Result<bool> holds_key(const Hop& at, std::string_view prefix, Wait wait);
   Result<void> copy_blob(BlobId id, std::byte* to);
   static void collect_edges(art::View blob, art::Ref node, std::vector<BlobId>& out);

@@ -104,8 +104,8 @@ void Committer::run() {
   const std::chrono::milliseconds interval(interval_ms_);
   Clock::time_point deadline = Clock::now() + interval;
   while (next_requests(requests, deadline)) {
-    // The timer makes durable whatever is published by now; requests for what is durable already do not
-    // put it off.
+    // The timer makes durable whatever is published by now; requests for what is durable already do
+    // not put it off.
     Lsn target{};
     if (interval_ms_ != 0 && Clock::now() >= deadline) {
       target = sequencer_.published();

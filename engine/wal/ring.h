@@ -47,7 +47,8 @@ struct RingOptions {
   // a trim, and, again and again, while a writer has to wait: the owner starts a checkpoint. Must
   // not block.
   std::function<void()> on_pressure = {};
-  // Asked by a writer that waits for room, each time it wakes: an error ends the wait. May be empty.
+  // Asked by a writer that waits for room, each time it wakes: an error ends the wait. May be
+  // empty.
   std::function<std::optional<Error>()> give_up = {};
 };
 

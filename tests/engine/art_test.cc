@@ -1,6 +1,6 @@
-// Goal: the walkers of one blob agree with an ordered map and leave a blob that passes check_blob().
-// Method: seeded random keys over a small alphabet, so that every kind of node grows, shrinks, forks and
-// folds; after each burst the whole blob is compared.
+// Goal: the walkers of one blob agree with an ordered map and leave a blob that passes
+// check_blob(). Method: seeded random keys over a small alphabet, so that every kind of node grows,
+// shrinks, forks and folds; after each burst the whole blob is compared.
 #define BOOST_TEST_MODULE art
 #include <boost/test/unit_test.hpp>
 
@@ -31,8 +31,7 @@ struct alignas(4096) Frame {
 struct Blob {
   std::unique_ptr<Frame> frame = std::make_unique<Frame>();
   Editor editor;
-  explicit Blob(std::uint32_t id = 0)
-      : editor(Editor::format(frame->bytes, BlobId{id})) {}
+  explicit Blob(std::uint32_t id = 0) : editor(Editor::format(frame->bytes, BlobId{id})) {}
 };
 
 BlobCensus must_check(View blob, std::uint32_t id = 0) {
@@ -141,7 +140,8 @@ BOOST_AUTO_TEST_CASE(scans_start_where_the_bound_says) {
       for (const Mode mode : {Mode::kFrom, Mode::kAfter, Mode::kAfterPrefix}) {
         ScanBuffer buffer;
         walk(blob.editor, "", 255, {bound, mode}, {}, ~std::size_t{0}, buffer);
-        auto expected = mode == Mode::kAfter ? oracle.upper_bound(bound) : oracle.lower_bound(bound);
+        auto expected =
+            mode == Mode::kAfter ? oracle.upper_bound(bound) : oracle.lower_bound(bound);
         if (mode == Mode::kAfterPrefix) {
           while (expected != oracle.end() && expected->first.starts_with(bound)) ++expected;
         }
@@ -194,8 +194,8 @@ BOOST_AUTO_TEST_CASE(a_moved_subtree_keeps_its_keys_under_the_new_prefix) {
       compact(blob.editor);
       const Ref subtree = detach(blob.editor, from, 0);
       Oracle moved;
-      for (auto at = oracle.lower_bound(from);
-           at != oracle.end() && at->first.starts_with(from); at = oracle.erase(at)) {
+      for (auto at = oracle.lower_bound(from); at != oracle.end() && at->first.starts_with(from);
+           at = oracle.erase(at)) {
         moved[to + at->first.substr(from.size())] = at->second;
       }
       BOOST_REQUIRE_EQUAL(subtree != 0, !moved.empty());

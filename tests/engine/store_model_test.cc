@@ -1,7 +1,7 @@
-// Goal: an open store agrees with an ordered map, whatever the order of batches, scans, subtree moves and
-// erases, checkpoints, reopens and evictions.
-// Method: seeded random batches against both; a key space and values large enough that blobs split, merge
-// and leave the smallest cache. HOLT_TEST_SEED repeats a run.
+// Goal: an open store agrees with an ordered map, whatever the order of batches, scans, subtree
+// moves and erases, checkpoints, reopens and evictions. Method: seeded random batches against both;
+// a key space and values large enough that blobs split, merge and leave the smallest cache.
+// HOLT_TEST_SEED repeats a run.
 #define BOOST_TEST_MODULE store_model
 #include <boost/test/unit_test.hpp>
 
@@ -68,12 +68,14 @@ class Model {
   }
 
   void compare_list(std::string_view prefix, std::optional<char> delimiter) {
-    Cursor cursor = store_->scan({.prefix = prefix, .after = {}, .delimiter = delimiter,
-                                  .chunk = 1 + random_.below(200)});
+    Cursor cursor = store_->scan(
+        {.prefix = prefix, .after = {}, .delimiter = delimiter, .chunk = 1 + random_.below(200)});
     for (const std::string& expected : oracle_.list(prefix, delimiter)) {
-      BOOST_REQUIRE_MESSAGE(value_of(cursor.next()), "the scan of '" << prefix << "' ended before " << expected);
+      BOOST_REQUIRE_MESSAGE(value_of(cursor.next()),
+                            "the scan of '" << prefix << "' ended before " << expected);
       BOOST_REQUIRE_MESSAGE(cursor.key() == expected, cursor.key() << " instead of " << expected);
-      if (!cursor.rolled_up()) BOOST_REQUIRE(cursor.value() == oracle_.map().find(expected)->second);
+      if (!cursor.rolled_up())
+        BOOST_REQUIRE(cursor.value() == oracle_.map().find(expected)->second);
     }
     BOOST_REQUIRE(!value_of(cursor.next()));
   }
