@@ -1,11 +1,16 @@
-"""Goal: whatever was acknowledged before the daemon was killed is there afterwards, and nothing else.
+"""Goal: whatever was acknowledged before the daemon was killed is there afterwards, and nothing
+else.
 
-Crash model: SIGKILL at any moment, many times in a row on one store. What the daemon had answered is in
+Crash model: SIGKILL at any moment, many times in a row on one store. What the daemon had answered
+is in
 the page cache of the host, which survives.
 
-Method: processes change the mount, each in a folder of its own, and note every change in a log outside it,
-before it begins and after it was acknowledged. Once a random number of changes was acknowledged the daemon
-is killed. After the next mount each folder must be as its log says, with the one change that was under way
+Method: processes change the mount, each in a folder of its own, and note every change in a log
+outside it,
+before it begins and after it was acknowledged. Once a random number of changes was acknowledged
+the daemon
+is killed. After the next mount each folder must be as its log says, with the one change that was
+under way
 either made or not. Then fsck.holtfs looks at all of it, and the next round goes on from there.
 The seed is printed; HOLTFS_TEST_SEED and HOLTFS_TEST_ROUNDS set it and the number of rounds.
 """

@@ -1,4 +1,5 @@
-"""Goal: attributes are what was set, times to the nanosecond, and the kernel's cache agrees with the store."""
+"""Goal: attributes are what was set, times to the nanosecond, and the kernel's cache agrees with
+the store."""
 
 import errno
 import os

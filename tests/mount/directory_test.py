@@ -1,4 +1,5 @@
-"""Goal: a listing gives every entry that stays exactly once, however large the directory and whatever else
+"""Goal: a listing gives every entry that stays exactly once, however large the directory and
+whatever else
 comes and goes; positions once told stay valid; the kernel's cache never shows what is gone.
 """
 

@@ -1,4 +1,5 @@
-"""Goal: file contents behave as POSIX says: writes, holes, truncation, appending, allocation, mappings."""
+"""Goal: file contents behave as POSIX says: writes, holes, truncation, appending, allocation,
+mappings."""
 
 import errno
 import mmap
