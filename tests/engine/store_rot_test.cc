@@ -1,0 +1,412 @@
+// Goal: one flipped bit anywhere on disk is noticed: open(), verify() or get() says kCorrupt and
+// where, or it did no harm; never wrong data, never a crash. Bytes that pass every checksum and are
+// wrong all the same are refused by check_blob() or are safe to read.
+// Crash model: none; the device returns other bytes than were written, or the log ends anywhere.
+// Method: a closed store on the simulated device is opened read-only after each flip, so that the
+// device stays as it is and the flip can be taken back. HOLT_TEST_SEED repeats a run.
+#define BOOST_TEST_MODULE store_rot
+#include <boost/test/unit_test.hpp>
+
+#include <cstring>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "engine/art/check.h"
+#include "engine/art/find.h"
+#include "engine/art/scan.h"
+#include "tests/engine/store_support.h"
+
+using namespace holt;
+using namespace holt::sim;
+using namespace holt::test;
+using Area = Storage::Area;
+
+namespace {
+
+constexpr std::uint64_t kLogBytes = 1u << 20;
+
+struct Image {
+  BlobId id;
+  Slot slot;
+  std::vector<std::byte> bytes;
+};
+
+// A closed store, and where everything lies.
+class Specimen {
+ public:
+  Specimen(std::uint64_t seed, int batches, std::size_t value_limit)
+      : disk_(SimDisk::create(seed)), random_(seed, value_limit) {
+    auto store = value_of(Store::open(disk_->attach(), small_options(kLogBytes)));
+    for (int i = 0; i < batches; ++i) {
+      const Batch batch = random_.next();
+      if (store->apply(batch)) oracle_.apply(batch);
+    }
+    for (int byte = 0; byte < 256; ++byte) {  // for the two largest kinds of node
+      Batch batch;
+      batch.put("w" + std::string(1, static_cast<char>(byte)), "wide");
+      if (byte < 40) batch.put("v" + std::string(1, static_cast<char>(byte)), "wide");
+      require_ok(store->apply(batch));
+      oracle_.apply(batch);
+    }
+    store->maintain();  // so that no blob is there that the tree does not lead to
+    require_ok(store->close());
+    store.reset();
+    read_layout();
+  }
+
+  SimDisk& disk() { return *disk_; }
+  const Oracle::Map& map() const { return oracle_.map(); }
+  RandomKeys& dice() { return random_.keys(); }
+  const std::vector<Image>& images() const { return images_; }
+  unsigned newest() const { return newest_; }
+  std::size_t map_bytes() const { return map_bytes_; }
+  Area super(unsigned which) const { return which == 0 ? Area::kSuper0 : Area::kSuper1; }
+  Area map_area(unsigned which) const { return which == 0 ? Area::kMap0 : Area::kMap1; }
+
+  Result<std::unique_ptr<Store>> open_read_only() {
+    Options options = small_options(kLogBytes);
+    options.read_only = true;
+    return Store::open(disk_->attach(true), options);
+  }
+
+ private:
+  void read_layout() {
+    auto storage = disk_->attach(true);
+    DiskSuperblock superblock{};
+    for (unsigned which = 0; which < 2; ++which) {
+      const auto bytes = value_of(storage->read_area(super(which)));
+      DiskSuperblock one;
+      std::memcpy(&one, bytes.data(), sizeof one);
+      if (one.sequence > superblock.sequence) superblock = one, newest_ = which;
+    }
+    const auto map = value_of(storage->read_area(map_area(newest_)));
+    map_bytes_ = superblock.map_bytes;
+    DiskMapHeader header;
+    std::memcpy(&header, map.data(), sizeof header);
+    for (std::uint32_t id = 0; id < header.entries; ++id) {
+      DiskMapEntry entry;
+      std::memcpy(&entry, map.data() + sizeof header + id * sizeof entry, sizeof entry);
+      if (entry.slot == kDiskNoSlot) continue;
+      Pages pages((entry.used + kDiskPage - 1) / kDiskPage);
+      require_ok(storage->read_slot(Slot{entry.slot.get()}, pages.bytes()));
+      const auto bytes = pages.bytes().first(entry.used);
+      images_.push_back({BlobId{id}, Slot{entry.slot.get()}, {bytes.begin(), bytes.end()}});
+    }
+  }
+
+  std::shared_ptr<SimDisk> disk_;
+  RandomBatches random_;
+  Oracle oracle_;
+  std::vector<Image> images_;
+  unsigned newest_ = 0;
+  std::size_t map_bytes_ = 0;
+};
+
+bool mentions(const std::vector<std::string>& texts, std::string_view what) {
+  return std::ranges::any_of(
+      texts, [&](const std::string& text) { return text.find(what) != std::string::npos; });
+}
+
+// Opening fails, and the error names the place.
+void check_refused(Specimen& specimen, std::string_view place) {
+  const auto opened = specimen.open_read_only();
+  BOOST_REQUIRE(!opened.has_value());
+  BOOST_TEST(opened.error().code() == Code::kCorrupt);
+  BOOST_TEST(opened.error().to_string().find(place) != std::string::npos,
+             opened.error().to_string() << " does not name " << place);
+}
+
+// Everything is there, and verify() names the place.
+void check_survived(Specimen& specimen, std::string_view place) {
+  const auto store = value_of(specimen.open_read_only());
+  BOOST_REQUIRE(same_maps(scan_all(*store), specimen.map()));
+  const VerifyReport report = value_of(store->verify());
+  BOOST_TEST(mentions(report.problems, place), "verify() does not name " << place);
+}
+
+// One reference of each node of the blob, by kind.
+void collect_nodes(art::View blob, art::Ref ref, std::map<NodeKind, std::vector<art::Ref>>& out) {
+  const art::NodeHead head = blob.head(ref);
+  out[head.kind()].push_back(ref);
+  if (head.kind() == NodeKind::kPrefix) return collect_nodes(blob, head.prefix_child(), out);
+  if (!art::is_inner(head.kind())) return;
+  if (head.terminal() != 0) collect_nodes(blob, head.terminal(), out);
+  blob.each_distinct_child(ref, head, [&](art::Ref child) { collect_nodes(blob, child, out); });
+}
+
+// A copy of an image with what a frame has around it.
+class FrameCopy {
+ public:
+  explicit FrameCopy(const Image& image) : words_((kBlobBytes + art::kFramePad) / 8) {
+    std::memcpy(words_.data(), image.bytes.data(), image.bytes.size());
+  }
+  std::byte* bytes() { return reinterpret_cast<std::byte*>(words_.data()); }
+  art::View view() { return art::View(bytes()); }
+
+ private:
+  std::vector<std::uint64_t> words_;
+};
+
+// A blob is damaged: verify() names it, and reads are right or refused.
+void check_blob_refused(Specimen& specimen, const Image& image, bool has_keys) {
+  auto opened = specimen.open_read_only();
+  const auto store = value_of(std::move(opened));
+  std::string value;
+  std::size_t refused = 0;
+  for (const auto& [key, expected] : specimen.map()) {
+    const auto got = store->get(key, value);
+    if (got) {
+      BOOST_REQUIRE(value == expected);
+    } else {
+      ++refused;
+      BOOST_REQUIRE_EQUAL(got.error().code(), Code::kCorrupt);
+      const std::string place = fmt::format("blob {}", index_of(image.id));
+      BOOST_REQUIRE(got.error().text().find(place) != std::string::npos);
+    }
+  }
+  BOOST_TEST((refused > 0U || !has_keys));
+  Cursor cursor = store->scan({.prefix = {}, .after = {}, .delimiter = std::nullopt});
+  Result<bool> more = cursor.next();
+  while (more && *more) more = cursor.next();
+  check_error(more, Code::kCorrupt);
+  const VerifyReport report = value_of(store->verify());
+  BOOST_TEST(mentions(report.problems, fmt::format("blob {}", index_of(image.id))));
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(a_flipped_bit_in_one_copy_of_a_superblock_is_survived_and_reported) {
+  Specimen specimen(test_seed(), 200, 50);
+  for (std::size_t byte = 0; byte < 2 * sizeof(DiskSuperblock); byte += 5) {
+    const std::size_t copy = byte / sizeof(DiskSuperblock);
+    const std::size_t at = copy * kSuperblockCopyStride + byte % sizeof(DiskSuperblock);
+    const auto bit = static_cast<unsigned>(specimen.dice().below(8));
+    for (unsigned which = 0; which < 2; ++which) {
+      specimen.disk().flip_bit_in_area(specimen.super(which), at, bit);
+      check_survived(specimen, fmt::format("superblock {}, copy {}", which, copy));
+      specimen.disk().flip_bit_in_area(specimen.super(which), at, bit);
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_superblock_without_a_valid_copy_is_refused_for_it_may_be_the_newest) {
+  Specimen specimen(test_seed() + 1, 200, 50);
+  for (int i = 0; i < 200; ++i) {
+    const std::size_t first = specimen.dice().below(sizeof(DiskSuperblock));
+    const std::size_t second =
+        kSuperblockCopyStride + specimen.dice().below(sizeof(DiskSuperblock));
+    for (unsigned which = 0; which < 2; ++which) {
+      for (const std::size_t at : {first, second})
+        specimen.disk().flip_bit_in_area(specimen.super(which), at, 3);
+      check_refused(specimen, fmt::format("superblock {}", which));
+      for (const std::size_t at : {first, second})
+        specimen.disk().flip_bit_in_area(specimen.super(which), at, 3);
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_flipped_bit_anywhere_in_the_blob_map_is_refused) {
+  Specimen specimen(test_seed() + 2, 1500, 3000);
+  BOOST_REQUIRE(specimen.images().size() > 2);
+  for (std::size_t byte = 0; byte < specimen.map_bytes(); ++byte) {
+    const auto bit = static_cast<unsigned>(specimen.dice().below(8));
+    specimen.disk().flip_bit_in_area(specimen.map_area(specimen.newest()), byte, bit);
+    check_refused(specimen, "blob map");
+    specimen.disk().flip_bit_in_area(specimen.map_area(specimen.newest()), byte, bit);
+  }
+  // The other map belongs to a state that is over.
+  specimen.disk().flip_bit_in_area(specimen.map_area(1 - specimen.newest()), 30, 1);
+  BOOST_TEST(value_of(value_of(specimen.open_read_only())->verify()).problems.empty());
+}
+
+BOOST_AUTO_TEST_CASE(a_flipped_bit_anywhere_in_a_blob_is_named_and_reads_are_right_or_refused) {
+  Specimen specimen(test_seed() + 3, 700, 7000);
+  std::set<NodeKind> kinds;
+  for (const Image& image : specimen.images()) {
+    std::vector<std::size_t> places;
+    for (std::size_t byte = 0; byte < sizeof(DiskBlobHeader); byte += 3) places.push_back(byte);
+    std::map<NodeKind, std::vector<art::Ref>> nodes;
+    FrameCopy copy(image);
+    collect_nodes(copy.view(), copy.view().root(), nodes);
+    for (const auto& [kind, refs] : nodes) {
+      kinds.insert(kind);
+      for (int i = 0; i < 2; ++i) {
+        const art::Ref ref = refs[specimen.dice().below(refs.size())];
+        const std::size_t size = copy.view().size_of(copy.view().head(ref));
+        places.push_back(std::size_t{ref} * kNodeUnit + specimen.dice().below(size));
+      }
+    }
+    for (const std::size_t place : places) {
+      BOOST_TEST_CONTEXT("blob " << index_of(image.id) << ", byte " << place) {
+        const auto bit = static_cast<unsigned>(specimen.dice().below(8));
+        specimen.disk().flip_bit_in_slot(image.slot, place, bit);
+        check_blob_refused(specimen, image, nodes.contains(NodeKind::kLeaf));
+        specimen.disk().flip_bit_in_slot(image.slot, place, bit);
+      }
+    }
+  }
+  BOOST_TEST(kinds.size() == 7U);  // every kind of node was met
+  BOOST_TEST(value_of(value_of(specimen.open_read_only())->verify()).problems.empty());
+}
+
+namespace {
+
+// A store that was killed with records in its log.
+class LoggedStore {
+ public:
+  explicit LoggedStore(std::uint64_t seed) : disk_(SimDisk::create(seed)), random_(seed, 30) {
+    auto store = value_of(Store::open(disk_->attach(), small_options(kLogBytes)));
+    apply(*store, 30);
+    require_ok(store->checkpoint());
+    // From here on, what the log holds.
+    states_.assign(1, oracle_.map());
+    ends_.assign(1, position_of(store->applied()));
+    sizes_.clear();
+    apply(*store, 8);
+    disk_->kill();
+    store.reset();
+    const auto memory = disk_->attach();
+    std::byte* log = value_of(memory->map_log(kLogBytes, 4, false));
+    log_.assign(log, log + kLogBytes);
+  }
+
+  std::size_t records() const { return sizes_.size(); }
+  std::uint64_t begin_of(std::size_t record) const { return ends_[record]; }
+  // Where its payload ends.
+  std::uint64_t end_of(std::size_t record) const { return ends_[record] + sizes_[record]; }
+  const Oracle::Map& state(std::size_t records) const { return states_[records]; }
+  std::byte log_byte(std::uint64_t at) const { return log_[at % kLogBytes]; }
+  SimDisk& disk() { return *disk_; }
+
+  // Replaces what lies from `cut` on by zeros.
+  void cut_at(std::uint64_t cut) {
+    const auto storage = disk_->attach();
+    std::byte* log = value_of(storage->map_log(kLogBytes, 4, false));
+    std::memcpy(log, log_.data(), kLogBytes);
+    for (std::uint64_t at = cut; at < ends_.back(); ++at) log[at % kLogBytes] = std::byte{0};
+  }
+  Oracle::Map recovered() {
+    Options options = small_options(kLogBytes);
+    options.read_only = true;
+    const auto store = value_of(Store::open(disk_->attach(true), options));
+    require_sound(*store);
+    return scan_all(*store);
+  }
+
+ private:
+  void apply(Store& store, int count) {
+    while (count > 0) {
+      const Batch batch = random_.next();
+      const auto applied = store.apply(batch);
+      if (!applied) continue;
+      --count;
+      oracle_.apply(batch);
+      states_.push_back(oracle_.map());
+      sizes_.push_back(sizeof(DiskRecordHeader) + batch.payload().size());
+      ends_.push_back(position_of(*applied));
+    }
+  }
+
+  std::shared_ptr<SimDisk> disk_;
+  RandomBatches random_;
+  Oracle oracle_;
+  std::vector<Oracle::Map> states_;   // after so many records
+  std::vector<std::uint64_t> sizes_;  // of header and payload
+  std::vector<std::uint64_t> ends_;   // ends_[i]: where record i begins
+  std::vector<std::byte> log_;
+};
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(a_log_cut_at_any_byte_gives_exactly_the_records_before_the_cut) {
+  LoggedStore logged(test_seed() + 4);
+  for (std::size_t record = 0; record < logged.records(); ++record) {
+    for (std::uint64_t cut = logged.begin_of(record); cut < logged.begin_of(record + 1); ++cut) {
+      BOOST_TEST_CONTEXT("record " << record << ", cut at byte " << cut - logged.begin_of(record)) {
+        logged.cut_at(cut);
+        bool whole = true;  // what was cut off was zeros anyway
+        for (std::uint64_t at = cut; at < logged.end_of(record); ++at) {
+          whole = whole && logged.log_byte(at) == std::byte{0};
+        }
+        BOOST_REQUIRE(same_maps(logged.recovered(), logged.state(whole ? record + 1 : record)));
+      }
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_flipped_bit_in_a_log_record_ends_the_log_there) {
+  LoggedStore logged(test_seed() + 5);
+  for (std::size_t record = 0; record < logged.records(); ++record) {
+    for (std::uint64_t at = logged.begin_of(record); at < logged.end_of(record); ++at) {
+      BOOST_TEST_CONTEXT("record " << record << ", byte " << at - logged.begin_of(record)) {
+        const auto bit = static_cast<unsigned>(at % 8);
+        logged.disk().flip_bit_in_log(at % kLogBytes, bit);
+        BOOST_REQUIRE(same_maps(logged.recovered(), logged.state(record)));
+        logged.disk().flip_bit_in_log(at % kLogBytes, bit);
+      }
+    }
+  }
+  BOOST_REQUIRE(same_maps(logged.recovered(), logged.state(logged.records())));
+}
+
+namespace {
+
+// Reads a blob that passed the check in every way a reader does.
+void read_everything(art::View blob, RandomBatches& random) {
+  art::ScanBuffer out;
+  [[maybe_unused]] const auto all = art::walk(blob, "", 255, {}, {}, 1u << 20, out);
+  out.clear();
+  [[maybe_unused]] const auto rolled =
+      art::walk(blob, "", 255, {random.key(), {}}, {"", '/', true}, 50, out);
+  for (int i = 0; i < 20; ++i) {
+    const std::string key = random.key();
+    const art::Found found = art::find(blob, key, 0);
+    if (found.where == art::Where::kLeaf) {
+      std::string value(blob.head(found.ref).value_size(), '\0');
+      art::copy_out(value.data(), blob.leaf_value(found.ref, blob.head(found.ref)), value.size());
+    }
+    [[maybe_unused]] const auto spot = art::find_prefix(blob, key, 0);
+  }
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(wrong_bytes_behind_a_right_checksum_are_refused_or_safe_to_read) {
+  Specimen specimen(test_seed() + 6, 250, 60);
+  RandomBatches random(test_seed() + 7, 60);
+  RandomKeys& dice = random.keys();
+  const Image& image = specimen.images().front();
+  FrameCopy copy(image);
+  std::map<NodeKind, std::vector<art::Ref>> nodes;
+  collect_nodes(copy.view(), copy.view().root(), nodes);
+  std::vector<art::Ref> refs;
+  for (const auto& [kind, some] : nodes) refs.insert(refs.end(), some.begin(), some.end());
+  std::size_t accepted = 0;
+  std::size_t refused = 0;
+  for (int i = 0; i < 10000; ++i) {
+    for (std::uint64_t change = 1 + dice.below(4); change > 0; --change) {
+      // Mostly the structure: a node's head, the header, rarely anything.
+      std::size_t at = dice.below(image.bytes.size());
+      if (!dice.chance(4))
+        at = std::size_t{refs[dice.below(refs.size())]} * kNodeUnit + dice.below(16);
+      if (dice.chance(20)) at = dice.below(sizeof(DiskBlobHeader));
+      const auto byte =
+          static_cast<unsigned char>(dice.chance(2) ? dice.below(256) : dice.below(9));
+      if (at < image.bytes.size()) copy.bytes()[at] = std::byte{byte};
+    }
+    const auto census = art::check_blob(copy.view(), image.id);
+    if (census) {
+      ++accepted;
+      read_everything(copy.view(), random);
+    } else {
+      ++refused;
+      BOOST_REQUIRE_EQUAL(census.error().code(), Code::kCorrupt);
+      BOOST_REQUIRE(census.error().text().starts_with("blob 0 "));
+      BOOST_REQUIRE(census.error().text().find("(offset ") != std::string::npos);
+    }
+    std::memcpy(copy.bytes(), image.bytes.data(), image.bytes.size());
+  }
+  BOOST_TEST(accepted > 100U);
+  BOOST_TEST(refused > 1000U);
+}
