@@ -61,6 +61,10 @@ class History {
   // False when the machine ended meanwhile.
   bool open() {
     auto opened = Store::open(disk_->attach(), options_);
+    // Opening writes a checkpoint, for which a disk that fills has no room now and then.
+    while (!opened && !ended_ && disk_fills_ && opened.error().code() == Code::kNoSpace) {
+      opened = Store::open(disk_->attach(), options_);
+    }
     if (opened) store_ = std::move(*opened);
     if (!ended_) require_ok(opened);
     return !ended_;
