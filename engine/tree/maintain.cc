@@ -67,11 +67,15 @@ bool Tree::merge_one() {
     key = std::move(merge_keys_.front());
     merge_keys_.pop_front();
   }
-  merge_at(key);
-  return true;
+  if (merge_at(key)) return true;
+  // So few frames can be had that loading one blob of the merge evicts the other. They become clean
+  // with a checkpoint; the key waits for it.
+  checkpointer_.request();
+  queue_merge(key);
+  return false;
 }
 
-void Tree::merge_at(std::string_view key) {
+bool Tree::merge_at(std::string_view key) {
   for (int attempt = 0; attempt < 16; ++attempt) {
     BlobId miss{};
     std::uint64_t shape = 0;
@@ -81,10 +85,11 @@ void Tree::merge_at(std::string_view key) {
       shape = begin_shape();
       step = merge_inside(key, miss);
     }
-    if (step == MergeStep::kDone) return;
-    if (step == MergeStep::kMiss && !load(miss, false, shape)) return;
-    if (step == MergeStep::kNeedFrames && !wait_for_frames()) return;
+    if (step == MergeStep::kDone) return true;
+    if (step == MergeStep::kMiss && !load(miss, false, shape)) return true;
+    if (step == MergeStep::kNeedFrames && !wait_for_frames()) return true;
   }
+  return false;
 }
 
 // With the gate to itself: nobody else changes blobs, but readers may still load and evict.

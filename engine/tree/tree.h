@@ -77,7 +77,7 @@ class Tree {
   // range's LSN, or is untouched when the batch holds conditions only.
   Result<void> apply(const Batch& batch, const LogWriter* log, Wait wait, Lsn& at);
 
-  // ---- background work; each returns false when there was nothing to do
+  // ---- background work; each returns false when there was nothing to do, or nothing can be done now
   bool merge_one();
   // By one thread at a time.
   Result<bool> drop_one();
@@ -153,7 +153,8 @@ class Tree {
   void note_erased(std::string_view key, BlobId id, std::size_t live_before,
                    std::size_t live_after);
   void queue_merge(std::string_view key);
-  void merge_at(std::string_view key);
+  // False when it could not be tried: frames are scarce.
+  bool merge_at(std::string_view key);
   enum class MergeStep : std::uint8_t { kDone, kAgain, kMiss, kNeedFrames };
   MergeStep merge_inside(std::string_view key, BlobId& miss);
   MergeStep choose_taker(std::string_view key, const Hop& parent, const Hop& child, Hop& taker);
