@@ -43,7 +43,7 @@ Outcome<std::size_t> Filesystem::read(const Caller& caller, Ino ino, std::uint64
     iovec part = {out.data() + done, out.size() - done};
     const ssize_t got = preadv2((*file)->fd(), &part, 1, static_cast<off_t>(offset + done), flags);
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0 && errno == EAGAIN) return fail(kWouldWait);
+    if (got < 0 && flags != 0 && (errno == EAGAIN || errno == EOPNOTSUPP)) return fail(kWouldWait);
     if (got < 0) return host_failure("read", ino);
     if (got == 0) break;
     done += static_cast<std::size_t>(got);
@@ -66,10 +66,18 @@ Outcome<std::size_t> Filesystem::write(const Caller& caller, Ino ino, std::uint6
   const Outcome<HostFileRef> file = bulk_->open_or_create(ino);
   if (!file) return fail(file.error());
   std::size_t done = 0;
+  bool made_room = false;
   while (done < bytes.size()) {
     const ssize_t put = pwrite((*file)->fd(), bytes.data() + done, bytes.size() - done,
                                static_cast<off_t>(offset + done));
     if (put < 0 && errno == EINTR) continue;
+    if (put < 0 && errno == ENOSPC && !made_room) {
+      // Removed contents that wait for their removal to be durable still take space.
+      if (caller.wait == holt::Wait::kNo) return fail(kWouldWait);
+      reaper_->drain();
+      made_room = true;
+      continue;
+    }
     if (put < 0 && done == 0) return host_failure("write", ino);
     if (put <= 0) break;  // what was written counts
     done += static_cast<std::size_t>(put);

@@ -60,7 +60,7 @@ holt::Result<void> Filesystem::recover() {
     fit_host_file(*bulk_, *inode);
   }
   inodes_ = inodes;
-  for (const std::uint64_t ino : unclaimed) (void)bulk_->remove(Ino{ino});
+  for (const std::uint64_t ino : unclaimed) bulk_->remove(Ino{ino});
   if (!unclaimed.empty()) log_info("removed the contents of {} files", unclaimed.size());
   return {};
 }

@@ -93,7 +93,7 @@ Outcome<HostFileRef> BulkFiles::open_or_create(Ino ino) {
   return remember(ino, std::make_shared<HostFile>(fd));
 }
 
-Outcome<void> BulkFiles::remove(Ino ino) {
+void BulkFiles::remove(Ino ino) {
   HostFileRef closed;
   {
     Shard& shard = shard_of(ino);
@@ -106,9 +106,8 @@ Outcome<void> BulkFiles::remove(Ino ino) {
   }
   const std::string path = path_of(ino);
   if (unlink(path.c_str()) != 0 && errno != ENOENT) {
-    return host_failure(errno, "cannot remove", path);
+    log_error("cannot remove {}: {}", path, std::generic_category().message(errno));
   }
-  return {};
 }
 
 Outcome<void> BulkFiles::for_each(const std::function<bool(Ino)>& visit) const {

@@ -57,8 +57,8 @@ class BulkFiles {
   // Null when there is no host file.
   Outcome<HostFileRef> open(Ino ino);
   Outcome<HostFileRef> open_or_create(Ino ino);
-  // No error when there is none.
-  Outcome<void> remove(Ino ino);
+  // A failure is logged; recovery finds what is left.
+  void remove(Ino ino);
   // Calls `visit` with each number that has a host file; stops when it returns false.
   Outcome<void> for_each(const std::function<bool(Ino)>& visit) const;
 

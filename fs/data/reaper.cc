@@ -60,7 +60,7 @@ void Reaper::carry_out() {
   for (const Removal& removal : removals) last = std::max(last, removal.removed);
   // On failure the log is poisoned and nothing will be durable again: recovery decides.
   if (!make_durable_(last)) return;
-  for (const Removal& removal : removals) (void)files_.remove(removal.ino);
+  for (const Removal& removal : removals) files_.remove(removal.ino);
 }
 
 }  // namespace holtfs

@@ -32,6 +32,7 @@ struct Connection {
   // Set when the mount is about to end: from then on the thread that takes a request also answers
   // it.
   std::atomic<bool> ending{false};
+  std::atomic<bool> unmounted{false};       // by force, while it was busy
   std::atomic<std::uint64_t> elsewhere{0};  // requests to be answered by other threads
   Workers workers;                          // last: its threads use the rest
 };

@@ -104,7 +104,8 @@ class SignalThread {
     // Not busy: the kernel ends the session by itself, with nothing left to answer.
     if (umount2(mountpoint_.c_str(), UMOUNT_NOFOLLOW) == 0) return;
     connection_.ending = true;
-    umount2(mountpoint_.c_str(), UMOUNT_NOFOLLOW | MNT_DETACH);
+    const bool gone = umount2(mountpoint_.c_str(), UMOUNT_NOFOLLOW | MNT_DETACH) == 0;
+    connection_.unmounted = gone;
     for (auto left = connection_.elsewhere.load(); left != 0; left = connection_.elsewhere.load()) {
       connection_.elsewhere.wait(left);
     }
@@ -157,7 +158,9 @@ std::string run_session(Filesystem& fs, const MountOptions& options,
     const SignalThread signals(session.get(), connection, options.mountpoint);
     result = loop(session.get(), uring.use);
   }
-  fuse_session_unmount(session.get());
+  // Where the mount was taken away already, another may be at its place. Otherwise libfuse does it,
+  // for an ordinary user by fusermount3.
+  if (!connection.unmounted) fuse_session_unmount(session.get());
   connection.ending = true;
   for (auto left = connection.settings.unanswered.load(); left != 0;
        left = connection.settings.unanswered.load()) {
