@@ -111,7 +111,9 @@ class History {
     store_.reset();
     ended_ = false;
     end_at(end_at_point, how);
-    return open();
+    open();
+    left_ = 0;  // a point that recovery did not reach must not strike while the result is looked at
+    return !ended_;
   }
 
   // The recovered store equals a state that it may have; the history goes on from there.
