@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import time
 
 import harness
 
@@ -139,13 +140,21 @@ class Life(harness.MountedTest):
         self.content("f")
         self.assertLess(os.stat(self.path("f")).st_atime_ns, 1 << 62)
 
-    def test_the_transport_is_the_one_asked_for(self):
-        threads = []
+    def has_ring_threads(self):
         for task in os.listdir(f"/proc/{self.daemon.pid}/task"):
             with open(f"/proc/{self.daemon.pid}/task/{task}/comm", encoding="utf-8") as file:
-                threads.append(file.read().strip())
-        self.assertEqual(any(name.startswith("fuse-ring") for name in threads),
-                         harness.ARGS.transport == "uring")
+                if file.read().startswith("fuse-ring"):
+                    return True
+        return False
+
+    def test_the_transport_is_the_one_asked_for(self):
+        os.listdir(self.mnt)  # the kernel's first request, with which the transport is agreed
+        wanted = harness.ARGS.transport == "uring"
+        # The threads name themselves, each in its own time.
+        deadline = time.monotonic() + harness.DEADLINE_S
+        while wanted and not self.has_ring_threads() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        self.assertEqual(self.has_ring_threads(), wanted)
 
 
 if __name__ == "__main__":
