@@ -77,7 +77,7 @@ class Tree {
   // range's LSN, or is untouched when the batch holds conditions only.
   Result<void> apply(const Batch& batch, const LogWriter* log, Wait wait, Lsn& at);
 
-  // ---- background work; each returns false when there was nothing to do, or nothing can be done now
+  // ---- background work; each returns false when there was nothing to do, or nothing can be done
   bool merge_one();
   // By one thread at a time.
   Result<bool> drop_one();
