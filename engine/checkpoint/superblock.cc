@@ -58,27 +58,33 @@ Result<std::optional<Superblock>> read_area(Storage& storage, unsigned area,
   if (blank(*bytes)) return std::nullopt;
   bytes->resize(kSuperblockStride);
   std::optional<Superblock> best;
-  const std::size_t problems_before = problems.size();
+  std::vector<std::string> faults;
+  bool cut_short = false;
   for (std::size_t copy = 0; copy < kSuperblockCopies; ++copy) {
     DiskSuperblock disk;
     std::memcpy(&disk, bytes->data() + copy * kSuperblockCopyStride, sizeof disk);
-    // The area's first write was cut short by a crash: nothing is damaged.
-    if (blank(std::as_bytes(std::span(&disk, 1)))) continue;
+    if (blank(std::as_bytes(std::span(&disk, 1)))) {
+      cut_short = true;
+      continue;
+    }
     auto superblock = decode(disk, area);
     if (superblock) {
       if (!best || superblock->sequence > best->sequence) best = *superblock;
     } else if (superblock.error().code() == Code::kCorrupt) {
-      problems.push_back(
+      faults.push_back(
           fmt::format("superblock {}, copy {}: {}", area, copy, superblock.error().text()));
     } else {
       return pass(superblock);
     }
   }
-  if (best || problems.size() == problems_before) return best;
-  std::string all;
-  for (std::size_t i = problems_before; i < problems.size(); ++i) {
-    all += (all.empty() ? "" : "; ") + problems[i];
+  // The area's first write failed or was cut short by a crash: nobody relies on it.
+  if (cut_short) return best;
+  if (best) {
+    problems.insert(problems.end(), faults.begin(), faults.end());
+    return best;
   }
+  std::string all;
+  for (const std::string& fault : faults) all += (all.empty() ? "" : "; ") + fault;
   return fail(Code::kCorrupt, fmt::format("no copy of a superblock can be used ({})", all));
 }
 
