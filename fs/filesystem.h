@@ -190,6 +190,8 @@ class Filesystem {
   void finish_removal(Removed removed, Node* node, holt::Lsn lsn);
   Outcome<void> link_to(const Caller& caller, Node& node, Ino parent, std::string_view name,
                         Inode& linked);
+  template <class Work>
+  auto alone(const Caller& caller, const Renaming& what, Work work);
   Outcome<bool> rename_file(const Caller& caller, const Renaming& what);
   Outcome<bool> rename_directory(const Caller& caller, const Renaming& what);
   Outcome<void> exchange(const Caller& caller, const Renaming& what);

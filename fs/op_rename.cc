@@ -33,17 +33,39 @@ bool is_within(const Node* node, Ino ino) {
 
 }  // namespace
 
+// Runs `work` with the namespace to itself. Everybody waits for it, so it should not wait for the
+// disk: what it is going to need is read beforehand, and only if that was not all of it, it waits.
+template <class Work>
+auto Filesystem::alone(const Caller& caller, const Renaming& what, Work work) {
+  if (caller.wait == holt::Wait::kYes) {
+    for (const auto& [dir, name] :
+         {std::pair{what.parent, what.name}, std::pair{what.new_parent, what.new_name}}) {
+      if (const Outcome<Entry> entry = lookup(caller, dir, name)) forget(entry->attr.ino, 1);
+    }
+    const holt::ExclusiveGate gate(gate_);
+    auto done = work(Caller{.who = caller.who, .wait = holt::Wait::kNo});
+    if (done || done.error() != kWouldWait) return done;
+  }
+  const holt::ExclusiveGate gate(gate_);
+  return work(caller);
+}
+
 Outcome<void> Filesystem::rename(const Caller& caller, Ino parent, std::string_view name,
                                  Ino new_parent, std::string_view new_name, unsigned flags) {
   if (const int bad = check_name(name)) return fail(bad);
   if (const int bad = check_name(new_name)) return fail(bad);
   const Renaming what{parent, name, new_parent, new_name, flags};
-  if (flags == RENAME_EXCHANGE) return exchange(caller, what);
+  if (flags == RENAME_EXCHANGE) {
+    return alone(caller, what, [&](const Caller& hasty) { return exchange(hasty, what); });
+  }
   if ((flags & ~static_cast<unsigned>(RENAME_NOREPLACE)) != 0) return fail(EINVAL);
   while (true) {
     // Each declines when the name turns out to be of the other kind, which may change in between.
     Outcome<bool> done = rename_file(caller, what);
-    if (done && !*done) done = rename_directory(caller, what);
+    if (done && !*done) {
+      done =
+          alone(caller, what, [&](const Caller& hasty) { return rename_directory(hasty, what); });
+    }
     if (!done) return fail(done.error());
     if (*done) return {};
   }
@@ -160,9 +182,8 @@ Outcome<bool> Filesystem::rename_file(const Caller& caller, const Renaming& what
   return true;
 }
 
-// True when done; false when the name is not a directory's.
+// True when done; false when the name is not a directory's. REQUIRES: the gate, exclusively.
 Outcome<bool> Filesystem::rename_directory(const Caller& caller, const Renaming& what) {
-  const holt::ExclusiveGate gate(gate_);
   Outcome<DirPair> dirs = load_directories(caller, what);
   if (!dirs) return fail(dirs.error());
   Dir &from = dirs->from, &to = dirs->to();
@@ -209,9 +230,8 @@ Outcome<bool> Filesystem::rename_directory(const Caller& caller, const Renaming&
 }
 
 // RENAME_EXCHANGE: two names change places, whatever they stand for. Rare, so it always has the
-// namespace to itself.
+// namespace to itself. REQUIRES: the gate, exclusively.
 Outcome<void> Filesystem::exchange(const Caller& caller, const Renaming& what) {
-  const holt::ExclusiveGate gate(gate_);
   Outcome<DirPair> dirs = load_directories(caller, what);
   if (!dirs) return fail(dirs.error());
   Dir &from = dirs->from, &to = dirs->to();
