@@ -147,6 +147,20 @@ class Life(harness.MountedTest):
                     return True
         return False
 
+    def test_without_io_uring_one_sentence_says_how_to_enable_it(self):
+        if harness.ARGS.transport == "uring":
+            self.skipTest("it is enabled for this run")
+        with open(harness.PARAMETER, encoding="utf-8") as file:
+            if file.read().strip() == "Y":
+                self.skipTest("it is enabled here")
+        other = os.path.join(self.folder, "other.mnt")
+        os.mkdir(other)
+        done = self.holtfs(os.path.join(self.folder, "other"), other, "-o", "io_uring=on")
+        self.assertEqual(done.returncode, 1)
+        self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
+        self.assertIn("echo Y > " + harness.PARAMETER, done.stderr)
+        self.assertFalse(os.path.ismount(other))
+
     def test_the_transport_is_the_one_asked_for(self):
         os.listdir(self.mnt)  # the kernel's first request, with which the transport is agreed
         wanted = harness.ARGS.transport == "uring"

@@ -1,0 +1,139 @@
+"""Goal: mkfs.holtfs, fsck.holtfs and holtctl do and return what their manual pages say, and the pages name
+every option that --help names, and no other.
+
+Method: run them on fresh, damaged, missing and foreign folders. No mount is needed.
+"""
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import unittest
+
+ARGS = None
+
+
+def run(program, *words):
+    return subprocess.run([program, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          text=True, timeout=60, check=False)
+
+
+class Tools(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix="holtfs-tools-")
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+        self.store = os.path.join(self.folder, "store")
+        self.assertEqual(run(ARGS.mkfs, "-q", "-l", "16M", self.store).returncode, 0)
+
+    def refused(self, status, *words):
+        """The command fails with this status and one sentence."""
+        done = run(*words)
+        self.assertEqual(done.returncode, status, done)
+        self.assertEqual(len(done.stderr.splitlines()), 1, done)
+        return done.stderr
+
+    def test_mkfs_makes_what_fsck_finds_consistent(self):
+        done = run(ARGS.fsck, "-v", self.store)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertIn("1 directories, 0 files", done.stdout)
+        self.assertIn("is consistent", done.stdout)
+
+    def test_mkfs_makes_a_filesystem_in_an_empty_folder(self):
+        empty = os.path.join(self.folder, "empty")
+        os.mkdir(empty)
+        self.assertEqual(run(ARGS.mkfs, empty).returncode, 0)
+
+    def test_mkfs_never_writes_to_what_exists(self):
+        before = sorted(os.listdir(self.store))
+        self.refused(1, ARGS.mkfs, self.store)
+        self.assertEqual(sorted(os.listdir(self.store)), before)
+        file = os.path.join(self.folder, "file")
+        with open(file, "w", encoding="utf-8"):
+            pass
+        self.refused(1, ARGS.mkfs, file)
+
+    def test_wrong_usage(self):
+        self.refused(2, ARGS.mkfs)
+        self.refused(2, ARGS.mkfs, "--log-size", "huge", os.path.join(self.folder, "x"))
+        self.refused(2, ARGS.mkfs, "--nonsense", "x")
+        self.refused(16, ARGS.fsck)
+        self.refused(16, ARGS.fsck, "--nonsense", self.store)
+        self.refused(2, ARGS.holtctl)
+        self.refused(2, ARGS.holtctl, "nonsense", self.store)
+        self.refused(2, ARGS.holtctl, "dump")
+
+    def test_fsck_tells_damage_from_not_being_able_to_look(self):
+        self.refused(8, ARGS.fsck, os.path.join(self.folder, "none"))
+        with open(os.path.join(self.store, "blobs"), "r+b") as blobs:
+            size = os.fstat(blobs.fileno()).st_size
+            blobs.write(b"\xff" * size)
+        done = run(ARGS.fsck, self.store)
+        self.assertEqual(done.returncode, 4, done)
+        self.assertNotEqual(done.stdout + done.stderr, "")
+
+    def test_fsck_takes_the_flags_that_fsck_8_passes(self):
+        for flag in ("-a", "-p", "-y", "-n", "-f"):
+            self.assertEqual(run(ARGS.fsck, flag, self.store).returncode, 0)
+
+    def test_fsck_changes_nothing(self):
+        def contents():
+            found = {}
+            for name in os.listdir(self.store):
+                path = os.path.join(self.store, name)
+                with open(path, "rb") as file:
+                    found[name] = (os.stat(path).st_mtime_ns, hash(file.read()))
+            return found
+
+        before = contents()
+        run(ARGS.fsck, self.store)
+        self.assertEqual(contents(), before)
+
+    def test_dump_is_json_line_by_line(self):
+        done = run(ARGS.holtctl, "dump", self.store)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        records = [json.loads(line) for line in done.stdout.splitlines()]
+        self.assertEqual([record["kind"] for record in records], ["state", "directory"])
+        self.assertEqual(records[1]["path"], "/")
+
+    def test_stat_is_json(self):
+        done = run(ARGS.holtctl, "stat", self.store)
+        self.assertEqual(json.loads(done.stdout)["filesystem"]["inodes"], 1)
+        self.refused(1, ARGS.holtctl, "stat", os.path.join(self.folder, "none"))
+
+    def test_manual_pages_name_the_options_of_help(self):
+        programs = {"mkfs.holtfs.8": ARGS.mkfs, "fsck.holtfs.8": ARGS.fsck,
+                    "holtctl.8": ARGS.holtctl}
+        if ARGS.holtfs:
+            programs["holtfs.8"] = ARGS.holtfs
+        for page, program in programs.items():
+            with self.subTest(page=page):
+                with open(os.path.join(ARGS.man, page), encoding="utf-8") as file:
+                    text = re.sub(r'"[ ,]*"', " ", file.read())
+                options = text.partition(".SH OPTIONS")[2].partition(".SH ")[0]
+                options = options.partition(".SS")[0]
+                named = set(re.findall(r"(?<![\w-])--?[a-zA-Z][\w-]*", options))
+                done = run(program, "--help")
+                self.assertEqual((done.returncode, done.stderr), (0, ""))
+                offered = set()
+                for line in done.stdout.splitlines():
+                    match = re.match(r"\s+(-[\w,-]+)", line)
+                    offered |= set(match.group(1).split(",")) if match else set()
+                self.assertEqual(offered - {"-o"}, named - {"-o"})
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    for name in ("--mkfs", "--fsck", "--holtctl", "--man"):
+        parser.add_argument(name, required=True)
+    parser.add_argument("--holtfs")
+    global ARGS
+    ARGS = parser.parse_args()
+    unittest.main(argv=[sys.argv[0], "-v"])
+
+
+if __name__ == "__main__":
+    main()
