@@ -1,7 +1,7 @@
 """Goal: calls that make things durable are answered, all of them, however many come at once.
 
-Over io_uring their answers come from another thread than the one that took the request, which is where
-libfuse 3.18 loses some unless it is patched.
+Over io_uring their answers come from another thread than the one that took the request, which is
+where libfuse 3.18 loses some unless it is patched.
 """
 
 import multiprocessing
