@@ -245,40 +245,40 @@ std::uint64_t sweep(std::uint64_t seed, End how, std::uint64_t first_in_recovery
 
 BOOST_AUTO_TEST_CASE(power_loss_at_every_sync_point_leaves_a_prefix_with_all_that_was_synced) {
   for (std::uint64_t i = 0; i < 4; ++i) {
-    BOOST_TEST(sweep(test_seed() + i, End::kCrash, 0, 0) >= 36U);
+    BOOST_TEST(sweep(test_seed() + i, End::kCrash, 0, 0) >= 30U);
   }
 }
 
 BOOST_AUTO_TEST_CASE(process_death_at_every_sync_point_leaves_everything_acknowledged) {
   for (std::uint64_t i = 0; i < 4; ++i) {
-    BOOST_TEST(sweep(test_seed() + 100 + i, End::kKill, 0, 0) >= 36U);
+    BOOST_TEST(sweep(test_seed() + 100 + i, End::kKill, 0, 0) >= 30U);
   }
 }
 
 BOOST_AUTO_TEST_CASE(power_loss_at_every_sync_point_of_recovery_from_every_power_loss) {
-  BOOST_TEST(sweep(test_seed() + 200, End::kCrash, 1, 9) >= 36U);
+  BOOST_TEST(sweep(test_seed() + 200, End::kCrash, 1, 9) >= 30U);
 }
 
 BOOST_AUTO_TEST_CASE(process_death_and_then_power_loss_leaves_everything_once_reopened) {
-  for (std::uint64_t i = 0; i < 8; ++i) {
-    const std::uint64_t seed = test_seed() + 300 + i;
-    for (std::uint64_t point = 1;; ++point) {
-      BOOST_TEST_CONTEXT("seed " << seed << ", sync point " << point) {
-        History history(seed, 200);
-        history.end_at(point, End::kKill);
-        live_shortly(history);
-        if (!history.point_reached()) break;
-        // Recovery works on what the dead process left in the page cache; then that is lost.
-        const std::uint64_t in_recovery = history.random().keys().below(8);
-        if (history.restart(in_recovery, End::kCrash)) {
-          history.check_recovered();
-          live_on_and_end(history, End::kCrash);
-        } else {
-          BOOST_REQUIRE(history.restart());
-          history.check_recovered();
-        }
+  const std::uint64_t seed = test_seed() + 300;
+  std::uint64_t in_recovery = 0;
+  for (std::uint64_t point = 1;; point += in_recovery == 0 ? 1 : 0) {
+    BOOST_TEST_CONTEXT("seed " << seed << ", sync point " << point << ", in recovery "
+                               << in_recovery) {
+      History history(seed + 10 * in_recovery, 200);
+      history.end_at(point, End::kKill);
+      live_shortly(history);
+      if (!history.point_reached()) return;
+      // Recovery works on what the dead process left in the page cache; then that is lost.
+      if (history.restart(in_recovery, End::kCrash)) {
+        history.check_recovered();
+        live_on_and_end(history, End::kCrash);
+      } else {
+        BOOST_REQUIRE(history.restart());
+        history.check_recovered();
       }
     }
+    in_recovery = (in_recovery + 1) % 10;
   }
 }
 
