@@ -1,5 +1,5 @@
-"""Goal: mkfs.holtfs, fsck.holtfs and holtctl do and return what their manual pages say, and the pages
-name every option that --help names, and no other.
+"""Goal: mkfs.holtfs, fsck.holtfs and holtctl do and return what their manual pages say, and the
+pages name every option that --help names, and no other.
 
 Method: run them on fresh, damaged, missing and foreign folders. No mount is needed.
 """
