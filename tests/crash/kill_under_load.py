@@ -34,7 +34,8 @@ def changes(rng, model):
     name = f"{rng.choice(folders)}/{rng.randrange(40)}" if folders else str(rng.randrange(40))
     pick = rng.random()
     if pick < 0.30 or not files:
-        return ["write", name, rng.choice("abcdef") * rng.randrange(20000)]
+        # No two files have the same contents, so contents tell which names are of one file.
+        return ["write", name, f"{rng.random()} " + rng.choice("abcdef") * rng.randrange(20000)]
     if pick < 0.40:
         return ["mkdir", name]
     if pick < 0.55:
@@ -68,7 +69,7 @@ def allowed(model, change):
 
 
 def follow(model, change):
-    """The model after the change. Names of one file are told apart: a write makes a new one."""
+    """The model after the change. A write makes a new file, so it leaves other names alone."""
     model = dict(model)
     kind, first, second = change[0], change[1], change[-1]
     if kind == "write":
@@ -79,6 +80,8 @@ def follow(model, change):
         del model[first]
     elif kind == "link":
         model[second] = model[first]
+    elif model[first] is not None and model[first] == model.get(second):
+        pass  # two names of one file: rename(2) leaves both
     else:
         below = [path for path in model if path == first or path.startswith(first + "/")]
         moved = {second + path[len(first):]: model.pop(path) for path in below}
