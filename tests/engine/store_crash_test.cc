@@ -315,7 +315,7 @@ BOOST_AUTO_TEST_CASE(checkpoints_amid_replay_apply_no_record_twice) {
   const std::uint64_t seed = test_seed() + 500;
   History history(seed, 0, 8u << 20);
   RandomKeys dice(seed);
-  constexpr std::uint64_t kCounters = 2400;
+  constexpr std::uint64_t kCounters = 1700;
   const auto name = [](std::uint64_t i) { return "counter/" + std::to_string(i * 7919 % 10007); };
   BOOST_REQUIRE(history.open());
   for (std::uint64_t i = 0; i < kCounters; ++i) {
@@ -336,8 +336,12 @@ BOOST_AUTO_TEST_CASE(checkpoints_amid_replay_apply_no_record_twice) {
       history.sync();
       history.fill_disk(0);
       history.end(dice.chance(2) ? End::kCrash : End::kKill);
-      while (!history.restart(1 + dice.below(12), dice.chance(2) ? End::kCrash : End::kKill)) {
+      // A slow recovery makes one checkpoint after another: it would hardly get through for ever.
+      for (int ends = 4; ends > 0; --ends) {
+        const End again = dice.chance(2) ? End::kCrash : End::kKill;
+        if (history.restart(1 + dice.below(12), again)) break;
       }
+      if (history.ended()) BOOST_REQUIRE(history.restart());
       history.check_complete();
     }
   }
