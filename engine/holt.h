@@ -34,9 +34,10 @@ class Storage;
 
 inline constexpr std::size_t kMaxKeyBytes = 32 * 1024;
 inline constexpr std::size_t kMaxValueBytes = 64 * 1024;
-// What one batch may occupy in the log, keys and values included. Its puts, which may all belong
-// into one blob, must besides fit into half a blob, 256 KiB, with keys counted twice and 576 bytes
-// for each.
+// What one batch may occupy in the log, keys and values included. Its changes, which may all belong
+// into one blob, must besides fit into half a blob, 256 KiB, with the keys of puts counted twice
+// and 576 bytes for each; into 192 KiB when there are moves, which count their new prefix three
+// times and 640 bytes.
 inline constexpr std::size_t kMaxBatchBytes = 1024 * 1024;
 // Blobs one batch may touch; keys that lie close together share one.
 inline constexpr std::size_t kMaxBatchOps = 64;
@@ -47,6 +48,9 @@ struct Options {
   std::uint32_t commit_interval_ms =
       5000;  // longest time an applied batch stays unsynced; 0: never
   bool create_if_missing = true;
+  // Called once, by any thread, when the log failed and the store turned read-only. It must neither
+  // block nor call the store.
+  std::function<void(const Error&)> on_poison = {};
   bool read_only = false;  // nothing on disk is changed; the log's tail is replayed in memory
 };
 inline constexpr std::uint64_t kMinCacheBytes = 16u << 20;
@@ -206,6 +210,9 @@ class Store {
   // The same on any Storage; the tests' simulated device comes in here.
   static Result<std::unique_ptr<Store>> open(std::unique_ptr<Storage> storage,
                                              const Options& options);
+  // Lets processes that want to open the store wait for close(), which follows: they would be told
+  // kBusy otherwise. For owners with work of their own to finish first; close() does it by itself.
+  void announce_close();
   // Syncs and checkpoints, unless the store is read-only or poisoned. close() first to see errors.
   ~Store();
   Result<void> close();

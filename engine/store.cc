@@ -34,6 +34,7 @@ Result<std::unique_ptr<Store>> Store::open(std::unique_ptr<Storage> storage,
 
 Store::Store(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Store::~Store() = default;
+void Store::announce_close() { impl_->storage_->announce_close(); }
 Result<void> Store::close() { return impl_->close(); }
 
 Result<void> Store::get(std::string_view key, std::string& out, Wait wait) const {

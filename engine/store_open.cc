@@ -134,14 +134,16 @@ Result<Lsn> Store::Impl::recover(const Superblock& superblock) {
         }
         // Moved inside the gate, together with the blobs, so that a checkpoint sees both or
         // neither.
-        const LogWriter replayed{.reserve =
-                                     [&](std::size_t size) {
-                                       recovered_ = at + record_bytes(size);
-                                       return at;
-                                     },
-                                 .replays = true};
+        const LogWriter replayed{.reserve = [&](std::size_t size) {
+          recovered_ = at + record_bytes(size);
+          return at;
+        }};
         Lsn unused{};
         auto applied = tree_->apply(batch, &replayed, Wait::kYes, unused);
+        if (!applied && applied.error().code() == Code::kTooLarge) {
+          return fail(Code::kTooLarge, fmt::format("recovery needs a larger cache: {}",
+                                                   applied.error().to_string()));
+        }
         if (!applied && applied.error().code() != Code::kIo &&
             applied.error().code() != Code::kNoSpace) {
           return fail(Code::kCorrupt, fmt::format("the log record at {} cannot be applied: {}",
@@ -172,6 +174,7 @@ Result<void> Store::Impl::start(const Superblock& superblock, Lsn end) {
   ring.start = end;
   ring.commit_interval_ms = options_.commit_interval_ms;
   ring.on_pressure = [this] { checkpointer_->request(); };
+  ring.on_poison = options_.on_poison;
   ring.give_up = [this] { return checkpointer_->failure(); };
   ring_ = wal::Ring::open(*storage_, log_memory_, std::move(ring));
   log_writer_.reserve = [this](std::size_t size) { return ring_->reserve(size); };
@@ -184,6 +187,7 @@ Result<void> Store::Impl::start(const Superblock& superblock, Lsn end) {
 Result<void> Store::Impl::close() {
   if (closed_) return {};
   closed_ = true;
+  storage_->announce_close();
   if (maintainer_.joinable()) {
     {
       const MutexLock lock(work_mutex_);
@@ -195,6 +199,8 @@ Result<void> Store::Impl::close() {
   if (checkpointer_) checkpointer_->stop();
   Result<void> outcome;
   if (ring_ && ring_->poisoned()) {
+    // The host may drop what its failed sync left in the log's pages; the blobs may fare better.
+    [[maybe_unused]] const auto saved = checkpointer_->run();
     outcome = std::unexpected<Error>(ring_->poison_error());
   } else if (ring_) {
     outcome = checkpointer_->run();

@@ -44,6 +44,9 @@ FilesystemOptions filesystem_options(const MountOptions& options) {
   out.store.cache_bytes = options.cache_bytes;
   out.store.commit_interval_ms = options.commit_ms;
   out.store.read_only = options.read_only;
+  out.store.on_poison = [](const holt::Error& cause) {
+    log_error("read-only from now on, since the log failed: {}", cause.to_string());
+  };
   out.atime = options.read_only ? AtimePolicy::kNever : options.atime;
   out.max_open_host_files = raise_file_limit();
   out.root = {.uid = geteuid(), .gid = getegid()};

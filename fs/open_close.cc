@@ -37,10 +37,18 @@ Filesystem::~Filesystem() { (void)close(); }
 holt::Result<void> Filesystem::close() {
   if (closed_ || !store_) return {};
   closed_ = true;
+  store_->announce_close();
   nodes_.clear();
   reaper_.reset();
   holt::Result<void> written;
-  if (started_ && !options_.store.read_only) written = write_state(true);
+  if (started_ && !options_.store.read_only) {
+    // Clean means that contents are as their records say, after a power failure too.
+    if (const auto synced = bulk_->sync_all(); synced) {
+      written = write_state(true);
+    } else {
+      written = holt::fail_errno(value_of(synced.error()), "the contents of files are not synced");
+    }
+  }
   holt::Result<void> closed = store_->close();
   store_.reset();  // the next to open it may come
   return written ? std::move(closed) : std::move(written);

@@ -1,7 +1,10 @@
 #include "engine/art/check.h"
 
+#include <algorithm>
 #include <bitset>
 #include <memory>
+#include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -60,10 +63,13 @@ class Checker {
   }
 
   Result<void> visit(Ref ref) {
-    if (visited_->test(ref)) return bad(ref, "reaches a node twice");
-    visited_->set(ref);
+    const std::size_t size = blob_.size_of(blob_.head(ref));
+    for (std::size_t unit = ref; unit < ref + size / kNodeUnit; ++unit) {
+      if (taken_->test(unit)) return bad(ref, "reaches a node twice, or two that overlap");
+      taken_->set(unit);
+    }
     ++census_.nodes;
-    census_.live_bytes += blob_.size_of(blob_.head(ref));
+    census_.live_bytes += size;
     return {};
   }
 
@@ -101,16 +107,26 @@ class Checker {
     std::size_t count = 0;
     int before = -1;
     Result<void> outcome;
-    std::vector<Ref> edges;
+    if (head.kind() == NodeKind::kNode48) outcome = positions(ref);
+    if (!outcome) return outcome;
+    std::vector<std::pair<Ref, BlobId>> edges;
     blob_.each_child(ref, head, 0, [&](unsigned char byte, Ref child) {
       ++count;
       if (byte <= before) outcome = bad(ref, "has unsorted children");
       before = byte;
       if (outcome) outcome = inside(child);
       if (!outcome) return false;
-      const bool edge = blob_.head(child).kind() == NodeKind::kBlobEdge;
-      if (edge && std::find(edges.begin(), edges.end(), child) != edges.end()) return true;
-      if (edge) edges.push_back(child);
+      const NodeHead below = blob_.head(child);
+      if (below.kind() == NodeKind::kBlobEdge) {
+        const auto same = std::ranges::find_if(edges, [&](const auto& edge) {
+          return edge.first == child || edge.second == below.blob();
+        });
+        if (same != edges.end()) {
+          if (same->first != child) outcome = bad(ref, "has two edges to one blob");
+          return outcome.has_value();
+        }
+        edges.emplace_back(child, below.blob());
+      }
       todo_.push_back(child);
       return true;
     });
@@ -118,12 +134,30 @@ class Checker {
     return outcome;
   }
 
+  // Each place for a child of a Node48 is named by one byte, or empty.
+  Result<void> positions(Ref ref) const {
+    const std::byte* const node = blob_.at(ref);
+    std::bitset<49> named;  // by position + 1, as in the index
+    for (std::size_t byte = 0; byte < 256; ++byte) {
+      const auto at = load<unsigned char>(node + offsetof(DiskNode48, index) + byte);
+      if (at == 0) continue;
+      if (at > 48 || named.test(at)) return bad(ref, "has a damaged index");
+      named.set(at);
+    }
+    for (std::size_t at = 1; at <= 48; ++at) {
+      const Ref child = load<Ref>(node + offsetof(DiskNode48, children) + 2 * (at - 1));
+      if ((child != 0) != named.test(at)) return bad(ref, "has a damaged index");
+    }
+    return {};
+  }
+
   View blob_;
   BlobId id_;
   std::size_t used_;
   BlobCensus census_;
   std::vector<Ref> todo_;  // no recursion: a chain of nodes may be as long as the blob is large
-  std::unique_ptr<std::bitset<65536>> visited_ = std::make_unique<std::bitset<65536>>();
+  // Units that belong to a node met.
+  std::unique_ptr<std::bitset<65536>> taken_ = std::make_unique<std::bitset<65536>>();
 };
 
 }  // namespace

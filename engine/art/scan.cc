@@ -97,7 +97,7 @@ class Walker {
     }
     out_.entries.push_back({static_cast<std::uint32_t>(at), static_cast<std::uint32_t>(key.size()),
                             static_cast<std::uint32_t>(value), rolled_up});
-    if (out_.entries.size() >= limit_) stop(WalkEnd::kFull);
+    if (out_.entries.size() >= limit_ || out_.bytes.size() >= kScanBytes) stop(WalkEnd::kFull);
   }
 
   void leaf(Ref ref) {

@@ -49,9 +49,12 @@ struct ScanBuffer {
   }
 };
 
+// A walk ends once it has collected so many bytes, however few entries they are.
+inline constexpr std::size_t kScanBytes = std::size_t{1} << 20;
+
 enum class WalkEnd : std::uint8_t {
   kExhausted,  // this blob has no more keys in the range it was asked for
-  kFull,       // `limit` entries collected
+  kFull,       // `limit` entries or kScanBytes collected
   kPastEnd,    // a key behind the prefix was met: the scan is done
   kEdge,       // the next keys are in another blob
   kGarbage     // the frame changed under the walk

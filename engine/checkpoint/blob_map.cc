@@ -87,7 +87,9 @@ void BlobMap::set_image(BlobId id, const BlobImage& image, std::uint64_t epoch) 
 
 void BlobMap::push_drops(std::span<const BlobId> ids) {
   const MutexLock lock(mutex_);
-  drops_.insert(drops_.end(), ids.begin(), ids.end());
+  for (const BlobId id : ids) {
+    if (droppable(id)) drops_.push_back(id);
+  }
 }
 
 bool BlobMap::next_drop(BlobId& id) const {
@@ -97,12 +99,27 @@ bool BlobMap::next_drop(BlobId& id) const {
   return true;
 }
 
+void BlobMap::defer_drop(BlobId id) {
+  const MutexLock lock(mutex_);
+  const auto at = std::find(drops_.begin(), drops_.end(), id);
+  CHECK(at != drops_.end(), "C3");
+  std::rotate(drops_.begin(), at, at + 1);
+}
+
 void BlobMap::finish_drop(BlobId id, std::span<const BlobId> children) {
   const MutexLock lock(mutex_);
   const auto at = std::find(drops_.rbegin(), drops_.rend(), id);
   CHECK(at != drops_.rend(), "C3");
   drops_.erase(std::next(at).base());
-  drops_.insert(drops_.end(), children.begin(), children.end());
+  for (const BlobId child : children) {
+    // A damaged edge may name anything, and the map shall stay one that can be read.
+    if (droppable(child)) drops_.push_back(child);
+  }
+}
+
+bool BlobMap::droppable(BlobId id) const {
+  return id != kRootBlob && index_of(id) < entries_.size() && entries_[index_of(id)].exists &&
+         std::find(drops_.begin(), drops_.end(), id) == drops_.end();
 }
 
 MapSnapshot BlobMap::snapshot() const {
@@ -201,7 +218,7 @@ Result<void> BlobMap::decode(std::span<const std::byte> bytes, std::uint64_t seq
   for (std::size_t i = 0; i < drops; ++i, at += sizeof(Le32)) {
     Le32 id;
     std::memcpy(&id, at, sizeof id);
-    if (id >= entries || !entries_[id].exists) {
+    if (!droppable(BlobId{id.get()})) {
       return fail(Code::kCorrupt,
                   fmt::format("the blob map drops blob {}, which is none", id.get()));
     }

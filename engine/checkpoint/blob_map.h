@@ -69,6 +69,8 @@ class BlobMap {
   bool next_drop(BlobId& id) const;
   // `id` was freed and its children take its place, as one change.
   void finish_drop(BlobId id, std::span<const BlobId> children);
+  // It cannot be finished now: all others come first.
+  void defer_drop(BlobId id);
 
   MapSnapshot snapshot() const;
   // The checkpoint that ended `epoch` is durable: what was given up until then is free.
@@ -92,6 +94,8 @@ class BlobMap {
   mutable Mutex mutex_;
   std::vector<MapSnapshot::Entry> entries_ GUARDED_BY(mutex_);
   std::vector<std::uint32_t> free_ids_ GUARDED_BY(mutex_);
+  bool droppable(BlobId id) const REQUIRES(mutex_);
+
   std::vector<BlobId> drops_ GUARDED_BY(mutex_);
   std::vector<Pending> pending_ GUARDED_BY(mutex_);
   SlotSpace space_ GUARDED_BY(mutex_);

@@ -130,13 +130,20 @@ Result<void> write_superblock(Storage& storage, const Superblock& superblock) {
 Result<Superblock> read_superblock(Storage& storage, BlobMap& blobs,
                                    std::vector<std::string>& problems) {
   std::optional<Superblock> newest;
+  unsigned valid = 0;
   for (unsigned area = 0; area < 2; ++area) {
     auto found = read_area(storage, area, problems);
     if (!found) return pass(found);
+    if (*found) ++valid;
     if (*found && (!newest || (*found)->sequence > newest->sequence)) newest = **found;
   }
   if (!newest) {
     return fail(Code::kCorrupt, "no superblock can be used (none was ever written)");
+  }
+  // The second one was durable before the third was written.
+  if (valid < 2 && newest->sequence > 1) {
+    return fail(Code::kCorrupt, fmt::format("superblock {} is gone, and may have been the newest",
+                                            newest->area ^ 1u));
   }
   if (auto map = read_map(storage, *newest, blobs); !map) {
     return fail(map.error().code(),

@@ -9,8 +9,8 @@
 // The word: version in the upper 40 bits, then a flag for sleepers, the exclusive flag, and 22 bits
 // that count shared holders. Only the release of the exclusive mode moves the version.
 //
-// Rank: latches are taken after the gate, several of them in ascending blob id, and never wait for
-// a frame or for the log. Thread safety: any thread.
+// Rank: latches are taken after the gate, several of them in the order of their frames, and never
+// wait for a frame or for the log. Thread safety: any thread.
 #pragma once
 
 #include <atomic>

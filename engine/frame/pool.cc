@@ -90,6 +90,9 @@ std::optional<FrameIndex> FramePool::try_take() {
     if (!free_.empty()) {
       const FrameIndex index = free_.back();
       free_.pop_back();
+      // A late reader of the frame that sees what is stored from here on must see, too, that the
+      // version moved when it became free.
+      std::atomic_thread_fence(std::memory_order_release);
       return index;
     }
   }
@@ -132,12 +135,17 @@ void FramePool::install(FrameIndex index, BlobId id) {
 }
 
 bool FramePool::install_loaded(FrameIndex index, BlobId id) {
-  CHECK(frames_[index].blob.load(std::memory_order_relaxed) == kNoBlob, "F1");
-  frames_[index].blob.store(index_of(id), std::memory_order_release);
+  Frame& frame = frames_[index];
+  CHECK(frame.blob.load(std::memory_order_relaxed) == kNoBlob, "F1");
+  // Latched, so that the clock does not evict what the table does not know yet, and give the frame
+  // to a second owner.
+  frame.latch.lock();
+  frame.blob.store(index_of(id), std::memory_order_release);
   std::uint32_t loading = kLoading;
   const bool installed =
       table_[index_of(id)].compare_exchange_strong(loading, index + 1, std::memory_order_acq_rel);
-  if (!installed) frames_[index].blob.store(kNoBlob, std::memory_order_release);
+  if (!installed) frame.blob.store(kNoBlob, std::memory_order_release);
+  frame.latch.unlock();
   table_[index_of(id)].notify_all();
   return installed;
 }

@@ -15,7 +15,7 @@ UniqueFd::~UniqueFd() {
 
 Result<UniqueFd> open_at(int directory, const std::string& name, int flags,
                          const std::string& shown) {
-  const int fd = ::openat(directory, name.c_str(), flags | O_CLOEXEC, 0644);
+  const int fd = ::openat(directory, name.c_str(), flags | O_CLOEXEC, 0600);
   if (fd < 0) return fail_errno(errno, "cannot open " + shown);
   return UniqueFd(fd);
 }

@@ -1,6 +1,7 @@
 #include "engine/storage/posix_storage.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -83,6 +84,11 @@ Result<void> PosixStorage::open_blobs() {
     auto buffered = open_file("blobs", 0);
     if (!buffered) return pass(buffered);
     blobs_ = std::move(*buffered);
+  }
+  // A process that was killed may still have writes under way: they hold its open file, and with it
+  // this lock, longer than LOCK. Nobody else can hold it, so it is waited for.
+  while (::flock(blobs_.fd.get(), read_only_ ? LOCK_SH : LOCK_EX) != 0) {
+    if (errno != EINTR) return fail_errno(errno, "cannot lock " + blobs_.shown);
   }
   slot_io_.emplace(blobs_.fd.get(), blobs_.shown, io_uring_ && !read_only_);
   return {};
@@ -196,6 +202,10 @@ Result<std::byte*> PosixStorage::map_log(std::uint64_t bytes, std::uint32_t segm
 Result<void> PosixStorage::sync_log(std::uint64_t from, std::uint64_t to) {
   if (read_only_) return std::unexpected(read_only_error());
   return log_.sync(from, to);
+}
+
+void PosixStorage::announce_close() {
+  if (!read_only_) mark_closing(store_);
 }
 
 Error PosixStorage::read_only_error() const {

@@ -40,6 +40,7 @@ class PosixStorage final : public Storage {
   Result<std::byte*> map_log(std::uint64_t bytes, std::uint32_t segments, bool create) override;
   Result<void> sync_log(std::uint64_t from, std::uint64_t to) override;
 
+  void announce_close() override;
   bool fresh() const override { return store_.fresh; }
   bool read_only() const override { return read_only_; }
 

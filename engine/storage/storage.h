@@ -40,8 +40,7 @@ class Storage {
   virtual Result<void> sync_slots() = 0;
   // The contents are no longer needed; the space may go back to the host. Best effort.
   virtual void discard_slots(std::span<const Slot> slots) = 0;
-  // Slots from `count` on are no longer needed, and never written again before a later
-  // sync_slots().
+  // Slots from `count` on are no longer needed.
   virtual Result<void> truncate_slots(std::uint32_t count) = 0;
   // Upper bound of slots that hold anything, from the size of the store.
   virtual Result<std::uint32_t> slot_count() = 0;
@@ -61,6 +60,9 @@ class Storage {
   virtual Result<std::byte*> map_log(std::uint64_t bytes, std::uint32_t segments, bool create) = 0;
   // Makes ring bytes [from, to) durable; offsets from the ring's start, from < to <= ring size.
   virtual Result<void> sync_log(std::uint64_t from, std::uint64_t to) = 0;
+
+  // The store is about to be closed: whoever wants to open it should wait.
+  virtual void announce_close() {}
 
   // True when the store was made by this open: nothing is in it yet.
   virtual bool fresh() const = 0;

@@ -8,8 +8,10 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <memory>
 #include <string_view>
+#include <thread>
 #include <utility>
 
 #include "engine/format.h"
@@ -53,14 +55,19 @@ Result<std::vector<std::string>> names_in(const StoreDirectory& store) {
   return names;
 }
 
+// For its owner only, as a block device would be: it holds everybody's names, and its lock keeps
+// others out.
 Result<void> make_directory(const std::string& path) {
-  if (::mkdir(path.c_str(), 0755) != 0) {
-    if (errno == EEXIST) return {};
-    return fail_errno(errno, "cannot make " + path);
-  }
-  auto parent = open_at(AT_FDCWD, path + "/..", O_RDONLY | O_DIRECTORY, path + "/..");
+  if (::mkdir(path.c_str(), 0700) == 0 || errno == EEXIST) return {};
+  return fail_errno(errno, "cannot make " + path);
+}
+
+// The name of a directory that holds a new store is durable, whoever made it, and when.
+Result<void> sync_parent(const StoreDirectory& store) {
+  const std::string shown = store.shown("..");
+  auto parent = open_at(store.directory.get(), "..", O_RDONLY | O_DIRECTORY, shown);
   if (!parent) return pass(parent);
-  return sync_all(parent->get(), path + "/..");
+  return sync_all(parent->get(), shown);
 }
 
 // Whether the first `bytes` of a file hold nothing: missing, empty or zeros.
@@ -99,18 +106,42 @@ Result<bool> looks_fresh(const StoreDirectory& store, const PosixStorageOptions&
   return true;
 }
 
+bool is_marked_closing(int lock) {
+  struct stat st;
+  return ::fstat(lock, &st) == 0 && st.st_size > 0;
+}
+
+// Whoever closes the store says so in LOCK and is waited for. An end that was not announced yet (a
+// mount is gone for its user a moment before its daemon knows) is granted a moment.
+Result<void> wait_for_lock(const StoreDirectory& store, int lock, int mode) {
+  using Clock = std::chrono::steady_clock;
+  constexpr std::chrono::seconds kMoment{1}, kClosing{60};
+  constexpr std::chrono::milliseconds kPause{10};
+  const Clock::time_point start = Clock::now();
+  while (::flock(lock, mode | LOCK_NB) != 0) {
+    if (errno == EINTR) continue;
+    if (errno != EWOULDBLOCK) return fail_errno(errno, "cannot lock " + store.shown("LOCK"));
+    const bool closing = is_marked_closing(lock);
+    if (Clock::now() - start > (closing ? kClosing : kMoment)) {
+      return fail(Code::kBusy, closing ? store.path + " is still being closed: try again later"
+                                       : store.path +
+                                             " is in use: unmount it or end the program "
+                                             "that has it open");
+    }
+    std::this_thread::sleep_for(kPause);
+  }
+  return {};
+}
+
 Result<void> take_lock(StoreDirectory& store, bool read_only) {
   const std::string shown = store.shown("LOCK");
   auto fd = open_at(store.directory.get(), "LOCK", read_only ? O_RDONLY : O_RDWR | O_CREAT, shown);
   if (!fd && read_only && fd.error().sys_errno() == ENOENT) return {};
   if (!fd) return pass(fd);
-  while (::flock(fd->get(), (read_only ? LOCK_SH : LOCK_EX) | LOCK_NB) != 0) {
-    if (errno == EINTR) continue;
-    if (errno == EWOULDBLOCK) {
-      return fail(Code::kBusy,
-                  store.path + " is in use: unmount it or end the program that has it open");
-    }
-    return fail_errno(errno, "cannot lock " + shown);
+  auto taken = wait_for_lock(store, fd->get(), read_only ? LOCK_SH : LOCK_EX);
+  if (!taken) return taken;
+  if (!read_only && is_marked_closing(fd->get())) {
+    if (auto cleared = truncate_to(fd->get(), 0, shown); !cleared) return cleared;
   }
   store.lock = std::move(*fd);
   return {};
@@ -154,8 +185,14 @@ Result<StoreDirectory> open_store_directory(const std::string& path,
   store.fresh = *fresh;
   if (store.fresh) {
     if (auto removed = remove_remains(store); !removed) return pass(removed);
+    if (auto synced = sync_parent(store); !synced) return pass(synced);
   }
   return store;
+}
+
+void mark_closing(const StoreDirectory& store) {
+  // Best effort: without the mark whoever comes next waits for a moment only.
+  [[maybe_unused]] const ssize_t written = ::pwrite(store.lock.get(), "closing\n", 8, 0);
 }
 
 }  // namespace holt

@@ -27,5 +27,7 @@ struct StoreDirectory {
 
 Result<StoreDirectory> open_store_directory(const std::string& path,
                                             const PosixStorageOptions& options);
+// Tells who wants the lock that it will be free soon. REQUIRES: the lock, exclusively.
+void mark_closing(const StoreDirectory& store);
 
 }  // namespace holt

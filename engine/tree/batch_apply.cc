@@ -70,7 +70,11 @@ void BatchRun::apply_step(const Step& step, const Place& place, bool exclusive) 
   const Tree::Hop hop =
       exclusive ? find_inside(batch_.key(step), prefix) : targets_[place.blob].hop;
   switch (step.op) {
-    case Op::kPut: return put_value(hop, step);
+    case Op::kPut:
+      put_value(hop, step);
+      // All blobs were promised room for all steps to come.
+      if (exclusive) kept_room_ -= art::put_bound(step.key_size, step.data_size);
+      return;
     case Op::kPatch:
     case Op::kAdd: return patch_value(hop, step);
     case Op::kErase: return erase_key(hop, step);
@@ -126,12 +130,20 @@ void BatchRun::move(const Tree::Hop& from, const Tree::Hop& to, const Step& step
   const Tree::Hop target_hop = to.frame == kNoFrame ? find_inside(prefix, false) : to;
   // Only edges to emptied blobs can be there: check_move() has made sure.
   if (to.frame == kNoFrame) erase_prefix(target_hop, prefix);
-  if (target_hop.id == from.id) return art::attach(source, prefix, from.depth, subtree);
+  if (to.frame == kNoFrame) kept_room_ -= art::attach_bound(prefix.size(), 0);
+  const std::size_t bound = art::attach_bound(prefix.size(), source.size_of(source.head(subtree)));
+  if (target_hop.id == from.id) {
+    if (to.frame == kNoFrame && bound + kept_room_ > source.room()) {
+      return move_to_new_blob(source, subtree, target_hop, prefix);
+    }
+    return art::attach(source, prefix, from.depth, subtree);
+  }
   art::Editor target = editor_at(target_hop.frame);
-  const std::size_t bytes = art::measure(source, subtree);
-  const std::size_t needs =
-      art::attach_bound(prefix.size(), source.size_of(source.head(subtree))) + bytes;
-  const std::size_t comfortable = needs + kBlobBytes / 8 + kept_room_;
+  const std::size_t needs = bound + art::measure(source, subtree);
+  // A drained blob takes what it can: an edge from it to a blob of its own would only make the way
+  // longer, with every move by one more.
+  const std::size_t comfort = target.live() <= kDrainedBytes ? 0 : kBlobBytes / 8;
+  const std::size_t comfortable = needs + comfort + kept_room_;
   if (to.frame == kNoFrame && target.room() < comfortable &&
       target.room() + target.dead() >= comfortable) {
     art::compact(target);

@@ -1,4 +1,6 @@
 // What must hold before a batch may be applied.
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "engine/art/copy.h"
@@ -67,6 +69,24 @@ bool depends(const Batch& batch, const Batch::Step& earlier, const Batch::Step& 
 
 }  // namespace
 
+// Room that the batch needs at most, if all of it belongs into one blob and whatever is moved there
+// and does not fit gets a blob of its own.
+std::size_t BatchRun::room_of(const Batch& batch) {
+  std::size_t room = 0;
+  for (const Step& step : batch.steps()) {
+    if (step.kind == Kind::kChange && step.op == Op::kPut) {
+      room += art::put_bound(step.key_size, step.data_size);
+    } else if (is_move(step)) {
+      room += art::attach_bound(step.data_size, 0);
+    }
+  }
+  return room;
+}
+
+bool BatchRun::is_move(const Step& step) {
+  return step.kind == Kind::kChange && step.op == Op::kMove;
+}
+
 Result<void> BatchRun::validate(const Batch& batch) {
   const auto& steps = batch.steps();
   if (steps.size() > kMaxBatchOps) {
@@ -77,17 +97,15 @@ Result<void> BatchRun::validate(const Batch& batch) {
     return fail(Code::kTooLarge, fmt::format("a batch has {} bytes, the limit is {}",
                                              batch.payload().size(), kMaxBatchBytes));
   }
-  // All of it may belong into one blob; which keys share one is not for the caller to know.
-  std::size_t room = 0;
-  for (const Batch::Step& step : steps) {
-    if (step.kind == Batch::Kind::kChange && step.op == Op::kPut) {
-      room += art::put_bound(step.key_size, step.data_size);
-    }
-  }
-  if (room > kMaxRoom) {
+  // All of it may belong into one blob; which keys share one is not for the caller to know, and may
+  // be another matter when the log is replayed.
+  const std::size_t room = room_of(batch);
+  const bool moves = std::ranges::any_of(steps, is_move);
+  const std::size_t limit = moves ? kMaxRoom - kMaxTop : kMaxRoom;
+  if (room > limit) {
     return fail(
         Code::kTooLarge,
-        fmt::format("the puts of a batch need up to {} bytes, the limit is {}", room, kMaxRoom));
+        fmt::format("a batch needs up to {} bytes in a blob, the limit is {}", room, limit));
   }
   for (std::size_t i = 0; i < steps.size(); ++i) {
     if (auto sizes = check_sizes(batch, steps[i]); !sizes) return sizes;

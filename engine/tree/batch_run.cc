@@ -166,12 +166,13 @@ std::size_t BatchRun::add_target(const Tree::Hop& hop) {
   return targets_.size() - 1;
 }
 
+// By what is going to be latched: a frame may hold another blob by then, so blob ids give no order.
 void BatchRun::sort_targets() {
   if (targets_.size() < 2) return;
   std::vector<std::size_t> order(targets_.size());
   for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
   std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
-    return index_of(targets_[a].hop.id) < index_of(targets_[b].hop.id);
+    return targets_[a].hop.frame < targets_[b].hop.frame;
   });
   std::vector<Target> sorted;
   std::vector<std::size_t> rank(order.size());
@@ -207,7 +208,7 @@ bool BatchRun::latch_targets() {
   for (Target& target : targets_) {
     Frame& frame = tree_.pool_.frame(target.hop.frame);
     frame.latch.lock();
-    same = same && frame.blob.load(std::memory_order_relaxed) == index_of(target.hop.id);
+    same = same && frame.blob.load(std::memory_order_acquire) == index_of(target.hop.id);
     unmoved = unmoved && frame.latch.held_version() == target.hop.version;
   }
   if (!same || unmoved) return same;
@@ -230,40 +231,14 @@ void BatchRun::unlatch_targets(bool changed) {
 }
 
 BatchRun::Outcome BatchRun::plan_room(bool exclusive) {
-  const auto& steps = batch_.steps();
-  for (std::size_t i = 0; i < steps.size(); ++i) {
-    if (steps[i].kind != Kind::kChange) continue;
-    if (!exclusive && structural(steps[i]) && !fits_shared(steps[i], places_[i])) {
-      return Outcome::kNeedExclusive;
-    }
-    const std::size_t bound = bound_of(steps[i], places_[i], exclusive);
-    Target& target = targets_[places_[i].blob];
-    target.changes = true;
-    target.room += bound;
-    if (steps[i].op != Op::kMove) continue;
-    targets_[places_[i].second].changes = true;
-    targets_[places_[i].second].room += bound;
-  }
   if (exclusive) {
-    // A later step may work on what an earlier one moved, or above what it cut off: any blob on the
-    // way must be able to take all.
-    std::size_t sum = 0;
-    for (const Target& target : targets_) sum += target.room;
-    for (Target& target : targets_) {
-      target.changes = true;
-      target.room = sum;
-    }
+    plan_exclusive();
+  } else if (const Outcome planned = plan_shared(); planned != Outcome::kApplied) {
+    return planned;
   }
   kept_room_ = 0;
-  for (Target& target : targets_) {
-    if (target.room > kMaxRoom) {
-      if (log_ == nullptr || !log_->replays) {
-        error_ = Error(Code::kTooLarge, "a batch needs more room in one blob than a blob can have");
-        return Outcome::kFailed;
-      }
-      // It was applied once. The bounds are generous, and here the blobs are cut in another way.
-      target.room = kMaxRoom;
-    }
+  for (const Target& target : targets_) {
+    CHECK(target.room <= kMaxRoom, "T6");
     kept_room_ = std::max(kept_room_, target.room);
     if (target.room <= editor(target).room()) continue;
     blob_ = target.hop.id;
@@ -273,28 +248,61 @@ BatchRun::Outcome BatchRun::plan_room(bool exclusive) {
   return Outcome::kApplied;
 }
 
-// Room one step can need at most.
-std::size_t BatchRun::bound_of(const Step& step, const Place& place, bool exclusive) const {
-  const std::size_t key = batch_.key(step).size();
-  switch (step.op) {
-    case Op::kPut: return art::put_bound(key, step.data_size);
-    case Op::kMove: {
-      const art::Editor from = editor(targets_[place.blob]);
-      const std::string_view prefix = batch_.key(step);
-      const auto spot = art::find_prefix(from, prefix, targets_[place.blob].hop.depth);
-      std::size_t top = 0;
-      std::size_t local = 0;
-      if (spot.kind == art::PrefixSpot::Kind::kNode) {
-        top = from.size_of(from.head(spot.ref));
-        // With the gate to itself a move that does not fit makes a blob of its own.
-        if (place.blob != place.second && !exclusive) {
-          local = art::measure_local(from, spot.ref, kMaxSharedMove).value_or(0);
-        }
-      }
-      return art::attach_bound(step.data_size, top) + local;
+BatchRun::Outcome BatchRun::plan_shared() {
+  const auto& steps = batch_.steps();
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    if (steps[i].kind != Kind::kChange) continue;
+    if (structural(steps[i]) && !fits_shared(steps[i], places_[i])) return Outcome::kNeedExclusive;
+    Target& target = targets_[places_[i].blob];
+    target.changes = true;
+    if (steps[i].op == Op::kPut) {
+      target.room += art::put_bound(batch_.key(steps[i]).size(), steps[i].data_size);
+    } else if (steps[i].op == Op::kMove) {
+      Target& second = targets_[places_[i].second];
+      second.changes = true;
+      second.room += move_bound(steps[i], places_[i]);
     }
-    default: return 0;
   }
+  // Alone, what does not fit gets a blob of its own.
+  const bool fits =
+      std::ranges::all_of(targets_, [](const Target& target) { return target.room <= kMaxRoom; });
+  return fits ? Outcome::kApplied : Outcome::kNeedExclusive;
+}
+
+// A later step may work on what an earlier one moved, or above what it cut off: any blob on the way
+// must be able to take all. And what a move leaves behind must be so much less than a blob that the
+// moved subtree fits into a new one together with its new prefix.
+void BatchRun::plan_exclusive() {
+  std::size_t room = room_of(batch_);
+  std::size_t top = 0;
+  const auto& steps = batch_.steps();
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    if (is_move(steps[i])) top = std::max(top, top_of(steps[i], places_[i], true));
+  }
+  for (Target& target : targets_) {
+    target.changes = true;
+    target.room = room + top;
+  }
+}
+
+// The size of the topmost node of the subtree that a move takes away.
+std::size_t BatchRun::top_of(const Step& step, const Place& place, bool prefix_only) const {
+  const art::Editor from = editor(targets_[place.blob]);
+  const auto spot = art::find_prefix(from, batch_.key(step), targets_[place.blob].hop.depth);
+  if (spot.kind != art::PrefixSpot::Kind::kNode) return 0;
+  const art::NodeHead head = from.head(spot.ref);
+  if (prefix_only && head.kind() != NodeKind::kPrefix) return 0;
+  return from.size_of(head);
+}
+
+// Room that a move can need at most where it arrives.
+std::size_t BatchRun::move_bound(const Step& step, const Place& place) const {
+  const std::size_t bound = art::attach_bound(step.data_size, top_of(step, place, false));
+  if (place.blob == place.second) return bound;
+  const art::Editor from = editor(targets_[place.blob]);
+  const auto spot = art::find_prefix(from, batch_.key(step), targets_[place.blob].hop.depth);
+  if (spot.kind != art::PrefixSpot::Kind::kNode) return bound;
+  return bound + art::measure_local(from, spot.ref, kMaxSharedMove).value_or(0);
 }
 
 // Whether a structural step stays inside its blobs: no edge moves, and little is copied.
@@ -325,6 +333,11 @@ BatchRun::Outcome BatchRun::make_writable() {
 
 // A move may need a new blob each.
 BatchRun::Outcome BatchRun::take_spares() {
+  const auto moves = static_cast<std::size_t>(std::ranges::count_if(batch_.steps(), is_move));
+  if (targets_.size() + moves >= tree_.pool_.size()) {
+    error_ = Error(Code::kTooLarge, "a batch moves more subtrees than the cache has room for");
+    return Outcome::kFailed;
+  }
   for (const Step& step : batch_.steps()) {
     if (step.kind != Kind::kChange || step.op != Op::kMove) continue;
     const auto frame = tree_.pool_.try_take();

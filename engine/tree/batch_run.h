@@ -35,6 +35,8 @@ class BatchRun {
   // What a blob can always be made to have free: half of it. The largest piece that cannot be cut,
   // an inner node with its prefix and its terminal, takes a quarter.
   static constexpr std::size_t kMaxRoom = kBlobBytes / 2;
+  // The largest Prefix node. One on top of a subtree that is moved is written anew.
+  static constexpr std::size_t kMaxTop = 64 * 1024 + kNodeUnit;
   // Loads one batch may need for each frame; more only if its blobs cannot all be in the cache at
   // once.
   static constexpr std::size_t kMaxLoadsPerFrame = 16;
@@ -100,8 +102,13 @@ class BatchRun {
   enum class Presence : std::uint8_t { kNo, kYes, kEdgesOnly };
   Presence presence(std::size_t index, std::string_view prefix, std::size_t blob) const;
 
+  static std::size_t room_of(const Batch& batch);
+  static bool is_move(const Step& step);
   Outcome plan_room(bool exclusive);
-  std::size_t bound_of(const Step& step, const Place& place, bool exclusive) const;
+  Outcome plan_shared();
+  void plan_exclusive();
+  std::size_t top_of(const Step& step, const Place& place, bool prefix_only) const;
+  std::size_t move_bound(const Step& step, const Place& place) const;
   bool fits_shared(const Step& step, const Place& place) const;
   Outcome make_writable();
   Outcome take_spares();
@@ -131,7 +138,7 @@ class BatchRun {
   std::uint64_t shape_ = 0;
   BlobId blob_{};
   std::size_t room_ = 0;
-  std::size_t kept_room_ = 0;  // the most that any target was promised
+  std::size_t kept_room_ = 0;  // the most that any target was promised, for the steps to come
   std::uint64_t places_shape_ = 0;
   Wait wait_ = Wait::kYes;
   std::string prefix_;

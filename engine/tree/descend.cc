@@ -96,13 +96,12 @@ Result<void> Tree::read_leaf(std::string_view key, Wait wait, Read&& read) {
     if (step == Step::kOk) {
       Latch& latch = pool_.frame(hop.frame).latch;
       const bool latched = attempt > kPatience;
-      if (latched) {
-        latch.lock_shared();
-        found = art::find(view(hop.frame), key, hop.depth);
-      }
+      if (latched) latch.lock_shared();
+      // Asked first: a frame that is being filled is not latched, and holds no blob yet.
+      bool good = pool_.frame(hop.frame).blob.load(std::memory_order_acquire) == index_of(hop.id);
+      if (latched && good) found = art::find(view(hop.frame), key, hop.depth);
       const bool present = found.where == art::Where::kLeaf;
-      bool good = pool_.frame(hop.frame).blob.load(std::memory_order_acquire) == index_of(hop.id) &&
-                  found.where != art::Where::kEdge;
+      good = good && found.where != art::Where::kEdge;
       if (present && good) good = read(view(hop.frame), found.ref);
       if (latched) {
         latch.unlock_shared();

@@ -20,8 +20,7 @@ namespace {
 
 constexpr std::size_t kUnderfull = kBlobBytes / 4;
 constexpr std::size_t kMergedAtMost =
-    kBlobBytes / 4 * 3;                 // so that the next insert does not split it again
-constexpr std::size_t kDrained = 1024;  // header and an empty root of any kind
+    kBlobBytes / 4 * 3;  // so that the next insert does not split it again
 constexpr std::size_t kMaxQueued = 1024;
 
 struct alignas(kDiskPage) Copy {
@@ -95,18 +94,22 @@ bool Tree::merge_at(std::string_view key) {
 // With the gate to itself: nobody else changes blobs, but readers may still load and evict.
 Tree::MergeStep Tree::merge_inside(std::string_view key, BlobId& miss) {
   std::vector<Hop> path;
-  Hop child;
+  Hop last;
   art::Found found;
-  const Step step = descend(key, child, miss, found, &path);
+  const Step step = descend(key, last, miss, found, &path);
   if (step == Step::kMiss) return MergeStep::kMiss;
   if (step == Step::kRestart) return MergeStep::kAgain;
-  if (path.size() < 2) return MergeStep::kDone;
-  const Hop& parent = path[path.size() - 2];
-  Hop taker;
-  const MergeStep chosen = choose_taker(key, parent, child, taker);
-  if (chosen != MergeStep::kDone || taker.frame == kNoFrame) return chosen;
-  if (taker.id == parent.id) return merge_into_parent(key, parent, child);
-  return merge_neighbours(key, parent, child, taker);
+  // The deepest one that can be merged; moves leave drained blobs in the middle of the way, too.
+  for (std::size_t below = path.size() - 1; below > 0; --below) {
+    const Hop& parent = path[below - 1];
+    Hop taker;
+    const MergeStep chosen = choose_taker(key, parent, path[below], taker);
+    if (chosen != MergeStep::kDone) return chosen;
+    if (taker.frame == kNoFrame) continue;
+    if (taker.id == parent.id) return merge_into_parent(key, parent, path[below]);
+    return merge_neighbours(key, parent, path[below], taker);
+  }
+  return MergeStep::kDone;
 }
 
 // Who takes the child over: the parent if it is roomy, else a neighbour; left unset when nobody
@@ -118,12 +121,12 @@ Tree::MergeStep Tree::choose_taker(std::string_view key, const Hop& parent, cons
   Frame& below = pool_.frame(child.frame);
   above.latch.lock_shared();
   below.latch.lock_shared();
-  const bool same = above.blob.load(std::memory_order_relaxed) == index_of(parent.id) &&
-                    below.blob.load(std::memory_order_relaxed) == index_of(child.id);
+  const bool same = above.blob.load(std::memory_order_acquire) == index_of(parent.id) &&
+                    below.blob.load(std::memory_order_acquire) == index_of(child.id);
   const std::size_t live = view(child.frame).live();
   if (same && live < kUnderfull) {
     // A drained blob is always better gone.
-    const std::size_t limit = live <= kDrained ? kBlobBytes : kMergedAtMost;
+    const std::size_t limit = live <= kDrainedBytes ? kBlobBytes : kMergedAtMost;
     if (view(parent.frame).live() + live + art::kMergeSlack <= limit) {
       taker = parent;
     } else {
@@ -143,18 +146,18 @@ Tree::MergeStep Tree::choose_taker(std::string_view key, const Hop& parent, cons
   return same ? MergeStep::kDone : MergeStep::kAgain;
 }
 
-// Latches in ascending blob id, as batches do, and makes the frames writable.
+// Latches in the order of the frames, as batches do, and makes the frames writable.
 Tree::MergeStep Tree::latch_for_merge(std::span<const Hop> hops) {
   std::vector<Hop> order(hops.begin(), hops.end());
   std::sort(order.begin(), order.end(),
-            [](const Hop& a, const Hop& b) { return index_of(a.id) < index_of(b.id); });
+            [](const Hop& a, const Hop& b) { return a.frame < b.frame; });
   MergeStep outcome = MergeStep::kDone;
   std::size_t latched = 0;
   for (const Hop& hop : order) {
     Frame& frame = pool_.frame(hop.frame);
     frame.latch.lock();
     ++latched;
-    if (frame.blob.load(std::memory_order_relaxed) != index_of(hop.id)) {
+    if (frame.blob.load(std::memory_order_acquire) != index_of(hop.id)) {
       outcome = MergeStep::kAgain;  // evicted meanwhile
       break;
     }
@@ -222,7 +225,7 @@ Result<bool> Tree::drop_one() {
       if (index != kNoFrame) {
         Frame& frame = pool_.frame(index);
         frame.latch.lock();
-        if (frame.blob.load(std::memory_order_relaxed) == index_of(id)) {
+        if (frame.blob.load(std::memory_order_acquire) == index_of(id)) {
           art::Editor blob(pool_.bytes(index));
           std::vector<BlobId> children;
           collect_edges(blob, blob.root(), children);
@@ -234,7 +237,10 @@ Result<bool> Tree::drop_one() {
         frame.latch.unlock_unchanged();
       }
     }
-    if (auto loaded = load(id, false, shape); !loaded) return pass(loaded);
+    if (auto loaded = load(id, false, shape); !loaded) {
+      blobs_.defer_drop(id);  // the others need not wait for it
+      return pass(loaded);
+    }
   }
 }
 
@@ -251,7 +257,7 @@ Result<void> Tree::copy_blob(BlobId id, std::byte* to) {
   if (index != kNoFrame) {
     Frame& frame = pool_.frame(index);
     frame.latch.lock_shared();
-    const bool held = frame.blob.load(std::memory_order_relaxed) == index_of(id);
+    const bool held = frame.blob.load(std::memory_order_acquire) == index_of(id);
     if (held) art::copy_words(to, pool_.bytes(index), view(index).used());
     frame.latch.unlock_shared();
     if (held) return {};

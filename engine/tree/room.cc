@@ -41,7 +41,7 @@ Tree::RoomStep Tree::make_room_latched(BlobId id, std::size_t room, FrameIndex s
     frame.latch.unlock();
     return step;
   };
-  if (frame.blob.load(std::memory_order_relaxed) != index_of(id)) return leave(RoomStep::kGone);
+  if (frame.blob.load(std::memory_order_acquire) != index_of(id)) return leave(RoomStep::kGone);
   art::Editor blob(pool_.bytes(index));
   if (blob.room() >= room) return leave(RoomStep::kDone);
   if (frame.frozen.load(std::memory_order_relaxed) && !checkpointer_.set_aside(index)) {

@@ -1,6 +1,8 @@
 // Scans across blobs.
 #include "engine/art/scan.h"
 
+#include <fmt/format.h>
+
 #include "engine/tree/tree.h"
 
 namespace holt {
@@ -54,13 +56,21 @@ Tree::Step Tree::scan_step(art::ScanBound& bound, const art::ScanFilter& filter,
       hop.version = frame.latch.version();
     }
     art::WalkResult walked{.end = art::WalkEnd::kGarbage, .path = {}};
-    if (frame.blob.load(std::memory_order_acquire) == index_of(hop.id)) {
+    const bool held = frame.blob.load(std::memory_order_acquire) == index_of(hop.id);
+    if (held) {
       walked = art::walk(view(hop.frame), spot.path, spot.last_byte, bound, filter, limit, out);
     }
     if (spot.latched) frame.latch.unlock_shared();
-    const bool good = walked.end != art::WalkEnd::kGarbage && still(hop);
     const bool collected = out.entries.size() > mark.entries;
-    if (good && walked.end == art::WalkEnd::kEdge && !collected) {
+    const bool edge_only = walked.end == art::WalkEnd::kEdge && !collected;
+    // What was read under the latch is right, whatever happened since; but the way on has to be.
+    const bool stands = (spot.latched && held && !edge_only) || still(hop);
+    const bool good = walked.end != art::WalkEnd::kGarbage && stands;
+    if (!good && spot.latched && held && walked.end == art::WalkEnd::kGarbage) {
+      mark.restore(out);
+      return Step::kTooLong;
+    }
+    if (good && edge_only) {
       const auto depth = static_cast<std::uint32_t>(walked.path.size() - 1);
       step = follow_edge(walked.child, depth, hop, spot.miss, nullptr);
       if (step != Step::kOk) continue;
@@ -93,12 +103,16 @@ Result<bool> Tree::scan(art::ScanBound& bound, const art::ScanFilter& filter, st
   int lost = 0;
   ScanSpot spot;
   spot.shape = begin_shape();
-  while (!done && out.entries.size() < limit) {
+  while (!done && out.entries.size() < limit && out.bytes.size() < art::kScanBytes) {
     const Step step = scan_step(bound, filter, limit, out, spot, done);
     if (step == Step::kMiss) {
       if (wait == Wait::kNo) return fail(Code::kWouldBlock);
       if (auto loaded = load(spot.miss, false, spot.shape); !loaded) return pass(loaded);
       continue;
+    }
+    if (step == Step::kTooLong) {
+      return fail(Code::kCorrupt,
+                  fmt::format("a key in blob {} is too long to be given", index_of(spot.hop.id)));
     }
     if (step == Step::kRestart) counters.restarts.fetch_add(1, std::memory_order_relaxed);
     lost = step == Step::kRestart ? lost + 1 : 0;

@@ -2,10 +2,10 @@
 // neither too full nor too empty.
 //
 // Reads descend optimistically and take no latch. A change enters the gate (shared), finds its
-// blobs optimistically, latches them exclusively in ascending id order, makes sure they are still
-// the right ones, reserves its place in the log, applies and lets go. What moves edges between
-// blobs (moving or erasing a subtree that reaches over several blobs, merging blobs) has the gate
-// to itself.
+// blobs optimistically, latches them exclusively in the order of their frames, makes sure they are
+// still the right ones, reserves its place in the log, applies and lets go. What moves edges
+// between blobs (moving or erasing a subtree that reaches over several blobs, merging blobs) has
+// the gate to itself.
 //
 // Invariants:
 //   T1  Under the shared gate the blob that holds a key changes only by a split, which takes the
@@ -19,8 +19,11 @@
 //       but holds_key(), which is rare, reads inside the gate.
 //   T4  shape_ is odd exactly while edges move; a reader that saw it move starts again.
 //   T5  Nothing can fail between the reservation of the log range and the release of the latches.
+//   T6  Whether a batch is accepted does not depend on how its keys are spread over blobs:
+//   replayed,
+//       they may be spread in another way.
 //
-// Lock ranks: gate, then latches by ascending blob id, then the mutexes of BlobMap, Checkpointer
+// Lock ranks: gate, then latches by ascending frame, then the mutexes of BlobMap, Checkpointer
 // and FramePool, which are leaves.
 //
 // Thread safety: every method from any thread.
@@ -50,8 +53,10 @@ class Storage;
 struct LogWriter {
   // Takes the next range for a payload of this size. Called under latches (T2); cannot fail.
   std::function<Lsn(std::size_t payload_size)> reserve;
-  bool replays = false;
 };
+
+// A blob with no more live bytes holds next to nothing: header, root and an edge or two.
+inline constexpr std::size_t kDrainedBytes = 1024;
 
 struct TreeCounters {
   std::atomic<std::uint64_t> restarts{0}, splits{0}, merges{0}, compactions{0}, blob_reads{0};
@@ -106,7 +111,8 @@ class Tree {
     std::uint64_t version = 0;
     std::uint32_t depth = 0;  // bytes of the key above its root
   };
-  enum class Step : std::uint8_t { kOk, kRestart, kMiss };
+  // kTooLong: a scan met a key beyond what it can hold, which nested moves can make.
+  enum class Step : std::uint8_t { kOk, kRestart, kMiss, kTooLong };
   static constexpr int kPatience = 32;  // lost races before a reader latches the blob
 
   // Starts an optimistic read: T4.

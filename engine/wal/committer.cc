@@ -10,7 +10,7 @@
 namespace holt::wal {
 
 Committer::Committer(Storage& storage, Sequencer& sequencer, std::uint64_t capacity, Lsn start,
-                     std::uint32_t interval_ms, std::function<void()> on_poison)
+                     std::uint32_t interval_ms, std::function<void(const Error&)> on_poison)
     : storage_(storage),
       sequencer_(sequencer),
       capacity_(capacity),
@@ -142,7 +142,7 @@ void Committer::poison_locked(const Error& cause) {
   if (poisoned()) return;
   cause_ = cause;
   poisoned_.store(true, std::memory_order_release);
-  on_poison_();
+  on_poison_(cause);
   synced_.notify_all();
 }
 

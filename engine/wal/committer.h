@@ -34,7 +34,7 @@ class Committer {
  public:
   // `on_poison` runs once, when the first sync fails or poison() is called; it must not call back.
   Committer(Storage& storage, Sequencer& sequencer, std::uint64_t capacity, Lsn start,
-            std::uint32_t interval_ms, std::function<void()> on_poison);
+            std::uint32_t interval_ms, std::function<void(const Error&)> on_poison);
   ~Committer();  // serves what waits in sync_async, then stops
 
   Result<void> sync(Lsn lsn);
@@ -71,7 +71,7 @@ class Committer {
   Sequencer& sequencer_;
   const std::uint64_t capacity_;
   const std::uint32_t interval_ms_;
-  const std::function<void()> on_poison_;
+  const std::function<void(const Error&)> on_poison_;
 
   mutable Mutex mutex_;
   std::condition_variable synced_;     // a device sync ended

@@ -18,7 +18,10 @@ class Ring::Impl {
         admission_(options.bytes, std::move(options.on_pressure), std::move(options.give_up)),
         sequencer_(memory, options.bytes, options.generation, options.start),
         committer_(storage, sequencer_, options.bytes, options.start, options.commit_interval_ms,
-                   [this] { admission_.close(); }) {}
+                   [this, tell = std::move(options.on_poison)](const Error& cause) {
+                     admission_.close();
+                     if (tell) tell(cause);
+                   }) {}
 
   const std::uint64_t capacity_;
   Admission admission_;

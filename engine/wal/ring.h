@@ -50,6 +50,8 @@ struct RingOptions {
   // Asked by a writer that waits for room, each time it wakes: an error ends the wait. May be
   // empty.
   std::function<std::optional<Error>()> give_up = {};
+  // Told the cause when the log is poisoned, once. Must not block or call back. May be empty.
+  std::function<void(const Error&)> on_poison = {};
 };
 
 class Ring {

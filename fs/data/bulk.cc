@@ -110,6 +110,16 @@ void BulkFiles::remove(Ino ino) {
   }
 }
 
+Outcome<void> BulkFiles::sync_all() const {
+  const int fd = ::open(folder_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0 && errno == ENOENT) return {};
+  if (fd < 0) return host_failure(errno, "cannot open", folder_);
+  const int err = syncfs(fd) == 0 ? 0 : errno;
+  ::close(fd);
+  if (err != 0) return host_failure(err, "cannot sync", folder_);
+  return {};
+}
+
 Outcome<void> BulkFiles::for_each(const std::function<bool(Ino)>& visit) const {
   std::error_code error;
   if (!std::filesystem::exists(folder_, error)) return {};

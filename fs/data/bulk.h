@@ -59,6 +59,8 @@ class BulkFiles {
   Outcome<HostFileRef> open_or_create(Ino ino);
   // A failure is logged; recovery finds what is left.
   void remove(Ino ino);
+  // Makes the contents of all files durable.
+  Outcome<void> sync_all() const;
   // Calls `visit` with each number that has a host file; stops when it returns false.
   Outcome<void> for_each(const std::function<bool(Ino)>& visit) const;
 

@@ -11,7 +11,6 @@ std::shared_ptr<SimDisk> SimDisk::create(std::uint64_t seed) {
 
 void SimDisk::detach_locked() {
   attached_ = 0;
-  cut_ = UINT32_MAX;
   log_.detach();
 }
 
@@ -24,7 +23,6 @@ void SimDisk::crash() {
   MutexLock lock(mutex_);
   attached_ = 0;
   log_.crash(random_);
-  cut_ = UINT32_MAX;
   for (auto& [slot, image] : slots_) image.crash(random_);
   std::erase_if(slots_, [](const auto& entry) { return entry.second.size() == 0; });
   for (SimImage& area : areas_) area.crash(random_);

@@ -96,7 +96,6 @@ Result<void> SimStorage::write_slots(std::span<const SlotWrite> writes) {
   const int err = disk_->begin(Op::kWriteSlots);
   for (const SlotWrite& write : writes) {
     CHECK(write.bytes.size() <= kBlobBytes && write.bytes.size() % kDiskPage == 0, "S1");
-    disk_->cut_ = std::max(disk_->cut_, index_of(write.slot) + 1);
     auto bytes = write.bytes;
     // Writes of a batch run at once: after an error any of them may be done, torn or not begun.
     if (err != 0) {
@@ -134,7 +133,6 @@ Result<void> SimStorage::sync_slots() {
         image.fail_sync(disk_->random_);
       }
     }
-    if (err == 0) disk_->cut_ = UINT32_MAX;
   });
 }
 
@@ -153,11 +151,8 @@ Result<void> SimStorage::truncate_slots(std::uint32_t count) {
   if (const int err = disk_->begin(Op::kTruncateSlots); err != 0) {
     return injected(err, "truncating the blobs");
   }
-  const auto first = disk_->slots_.lower_bound(count);
-  if (first == disk_->slots_.end()) return {};
   // Their contents are gone for good at once: the strictest reading of "no longer needed".
-  disk_->slots_.erase(first, disk_->slots_.end());
-  disk_->cut_ = std::min(disk_->cut_, count);
+  disk_->slots_.erase(disk_->slots_.lower_bound(count), disk_->slots_.end());
   return {};
 }
 

@@ -106,8 +106,6 @@ class SimDisk : public std::enable_shared_from_this<SimDisk> {
   std::uint64_t attached_ GUARDED_BY(mutex_) = 0;
   std::uint64_t attachments_ GUARDED_BY(mutex_) = 0;
   std::map<std::uint32_t, SimImage> slots_ GUARDED_BY(mutex_);
-  // Slots from here on were cut off and the cut is not durable yet.
-  std::uint32_t cut_ GUARDED_BY(mutex_) = UINT32_MAX;
   std::array<SimImage, 4> areas_ GUARDED_BY(mutex_);
   SimLog log_ GUARDED_BY(mutex_);
   std::array<std::uint64_t, kOps> counts_ GUARDED_BY(mutex_){};
