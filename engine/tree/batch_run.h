@@ -136,8 +136,8 @@ class BatchRun {
   Wait wait_ = Wait::kYes;
   std::string prefix_;
   Tree::Hop edges_at_;
-  std::vector<std::pair<std::string, bool>>
-      looked_;  // prefixes with edges only, and whether there are keys
+  // Prefixes with edges only, and whether there are keys below them.
+  std::vector<std::pair<std::string, bool>> looked_;
   Error error_{Code::kInvalid};
   Lsn at_{};
   bool reserved_ = false;
