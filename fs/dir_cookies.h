@@ -1,7 +1,7 @@
 // DirCookies: the 64-bit positions that readdir(3) hands out, for one directory.
 //
 // A cookie must stay valid while entries come and go, for as long as anybody has the directory
-// open, and without an open handle to keep state in (OPENDIR is never sent). An index skips or
+// open, and without an open handle to keep state in (no OPENDIR is needed). An index skips or
 // repeats entries once others are removed. So a cookie stands for a place in the order of names:
 // "after every name that begins with these bytes", or, where the next name is a longer one, "after
 // exactly these bytes". That is exact for ever, whatever is added or removed. When an entry is
