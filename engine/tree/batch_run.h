@@ -2,7 +2,7 @@
 //
 // Each attempt runs inside the gate, shared or exclusive; whatever has to be waited for (a blob
 // from disk, room in a blob, a free frame) ends the attempt, is brought about outside, and the
-// attempt starts again.
+// attempt starts again. Only look_below() reads from disk inside the gate (T3).
 //
 // Thread safety: one thread.
 #pragma once
