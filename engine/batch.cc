@@ -1,7 +1,7 @@
 // Building batches, and reading them back from the log.
 //
 // The form of a change in the log, integers in LEB128: op (1 byte), key size, key; then for put and
-// move: size and bytes; for patch: offset, size and bytes; for add: offset and 8 bytes.
+// move: size and bytes; for patch and add: offset, size and bytes, which are 8 for add.
 #include <cstring>
 
 #include "engine/base/le.h"

@@ -2,7 +2,7 @@
 // prose; both change in one commit.
 //
 // All integers are little-endian. Checksums are XXH3-64. A store is a directory:
-//   superblock   two copies, 4096 bytes apart, written in turn
+//   superblock   two superblocks, 4096 bytes apart, written in turn, each in two copies
 //   map.0 map.1  blob maps, written in turn: blob id -> slot, size, checksum
 //   blobs        slots of 512 KiB, each holding one blob's image or free
 //   wal.N        the segments of the log ring

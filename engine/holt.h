@@ -34,19 +34,20 @@ class Storage;
 
 inline constexpr std::size_t kMaxKeyBytes = 32 * 1024;
 inline constexpr std::size_t kMaxValueBytes = 64 * 1024;
-// What one batch may occupy in the log, keys and values included. Its changes, which may all belong
-// into one blob, must besides fit into half a blob, 256 KiB, with the keys of puts counted twice
-// and 576 bytes for each; into 192 KiB when there are moves, which count their new prefix three
-// times and 640 bytes.
+// What the changes of one batch may occupy in the log, keys and values included; with the record's
+// header they must also fit into a quarter of the log. All of them may belong into one blob, so
+// they must besides fit into half a blob, 256 KiB, with the keys of puts counted twice and 576
+// bytes for each; into 192 KiB when there are moves, which count their new prefix three times and
+// 640 bytes.
 inline constexpr std::size_t kMaxBatchBytes = 1024 * 1024;
-// Blobs one batch may touch; keys that lie close together share one.
+// Steps of one batch: changes and preconditions.
 inline constexpr std::size_t kMaxBatchOps = 64;
 
 struct Options {
   std::uint64_t cache_bytes = 256u << 20;  // memory for blob frames; at least kMinCacheBytes
-  std::uint64_t wal_bytes = 64u << 20;     // log ring, fixed when the store is made
-  std::uint32_t commit_interval_ms =
-      5000;  // longest time an applied batch stays unsynced; 0: never
+  std::uint64_t wal_bytes = 64u << 20;     // log ring, fixed when made; 1 MiB to 16 GiB
+  // Longest time until an applied batch is synced; 0: only sync() and checkpoints do it.
+  std::uint32_t commit_interval_ms = 5000;
   bool create_if_missing = true;
   // Called once, by any thread, when the log failed and the store turned read-only. It must neither
   // block nor call the store.
@@ -205,7 +206,8 @@ struct VerifyReport {
 class Store {
  public:
   // Opens the store in directory `path`, or makes one in a missing or empty directory.
-  // Errors: kBusy (another process has it open), kCorrupt, kInvalid (not a store), kIo, kNoSpace.
+  // Errors: kBusy (another process has it open, and not both are read-only), kCorrupt, kInvalid (no
+  // store, or an impossible size among the options), kIo, kNoSpace.
   static Result<std::unique_ptr<Store>> open(const std::string& path, const Options& options);
   // The same on any Storage; the tests' simulated device comes in here.
   static Result<std::unique_ptr<Store>> open(std::unique_ptr<Storage> storage,
@@ -237,15 +239,18 @@ class Store {
   Result<void> sync(Lsn lsn);
   Result<void> sync();  // everything applied before the call
   // The same without waiting: `done` is called by the committer's thread, and must not block it.
+  // An error that is known at once (a read-only store, an LSN that no batch has got yet) is given
+  // to it inside the call.
   void sync_async(Lsn lsn, std::function<void(Result<void>)> done);
   Lsn applied() const;
 
   Result<void> checkpoint();
-  // Merges underfull blobs now instead of in the background.
+  // Merges underfull blobs and frees what was cut off now instead of in the background.
   void maintain();
 
   Stats stats() const;
-  // Reads every blob and checks every invariant of structure and space. Changes wait meanwhile.
+  // Reads every blob, checks its structure, and that each is reached, by one edge. Changes wait
+  // meanwhile.
   Result<VerifyReport> verify() const;
 
   class Impl;

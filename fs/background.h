@@ -1,8 +1,9 @@
 // Going to the background once there is something to show for it.
 //
 // The parent must fork before any thread or lock exists, and may only end well after the mount
-// succeeded. So it forks first and waits for the child's word. Thread safety: called by the only
-// thread there is.
+// succeeded. So it forks first and waits for the child's word.
+//
+// Thread safety: called by the only thread there is.
 #pragma once
 
 namespace holtfs {

@@ -96,7 +96,7 @@ holt::Result<CheckReport> Checker::run() {
   check_directories();
   check_links();
   for (const auto& [prefix, xattrs] : entry_xattrs_) {
-    if (xattrs.said == xattrs.found) continue;
+    if (xattrs.said == xattrs.found) continue;  // R3
     const std::string some_key = prefix + "?";
     const auto key = schema::parse_key(some_key);
     problem(
@@ -219,6 +219,7 @@ void Checker::visit_entry(const schema::ParsedKey& key, std::string_view value) 
       return;
     }
     visit_inode(*inode, where);
+    // R1
     if (inode->nlink != 1) problem("{} has one name and counts {}", where, inode->nlink);
     if ((inode->flags & kHasXattrs) != 0) {
       entry_xattrs_[schema::entry_xattr_prefix(key.dir, key.name)].said = true;
@@ -251,13 +252,14 @@ void Checker::check_directories() {
       problem("directory {} has inode number {}, its dentry says {}", where, number_of(dir.ino),
               number_of(dir.announced_ino));
     }
-    if (dir.said_entries != dir.entries) {
+    if (dir.said_entries != dir.entries) {  // R2
       problem("directory {} counts {} entries, there are {}", where, dir.said_entries, dir.entries);
     }
-    if (dir.said_nlink != 2 + dir.subdirectories) {
+    if (dir.said_nlink != 2 + dir.subdirectories) {  // R1
       problem("directory {} counts {} links, there are {}", where, dir.said_nlink,
               2 + dir.subdirectories);
     }
+    // R3
     if (dir.said_xattrs != dir.has_xattrs) problem("directory {} is wrong about xattrs", where);
   }
 }
@@ -266,9 +268,10 @@ void Checker::check_links() {
   for (const auto& [ino, link] : links_) {
     if (!link.seen) {
       problem("inode {} has {} names and no record", ino, link.found);
-    } else if (link.said != link.found) {
+    } else if (link.said != link.found) {  // R1
       problem("inode {} counts {} links, there are {}", ino, link.said, link.found);
     }
+    // R3
     if (link.said_xattrs != link.has_xattrs) problem("inode {} is wrong about xattrs", ino);
   }
 }

@@ -23,7 +23,7 @@ struct CheckReport {
   bool clean = false;                      // it was
 };
 
-// `path` is the store's folder, for the host files.
+// `path` is the store's directory, for the host files.
 holt::Result<CheckReport> check(const holt::Store& store, const std::string& path);
 
 }  // namespace holtfs

@@ -67,7 +67,7 @@ std::optional<DirPosition> DirCookies::position(std::uint64_t cookie) const {
 std::uint64_t DirCookies::intern(std::string_view stem) {
   const holt::MutexLock lock(mutex_);
   if (const auto found = numbers_.find(stem); found != numbers_.end()) return found->second;
-  CHECK(stems_.size() < kMaxStems, "C1");
+  CHECK(stems_.size() < kMaxStems, "D1");
   const auto number = static_cast<std::uint32_t>(stems_.size());
   const auto added = numbers_.emplace(stem, number).first;
   stems_.push_back(&added->first);

@@ -1,16 +1,15 @@
 // DirCookies: the 64-bit positions that readdir(3) hands out, for one directory.
 //
 // A cookie must stay valid while entries come and go, for as long as anybody has the directory
-// open, and without an open handle to keep state in (OPENDIR is never sent). An index skips or
+// open, and without an open handle to keep state in (no OPENDIR is needed). An index skips or
 // repeats entries once others are removed. So a cookie stands for a place in the order of names:
 // "after every name that begins with these bytes", or, where the next name is a longer one, "after
 // exactly these bytes". That is exact for ever, whatever is added or removed. When an entry is
 // emitted its successor is known, so the bytes need only reach one past what the two names share:
 //   - seven bytes fit into the cookie itself, which is enough for most directories;
 //   - otherwise the cookie is the number of an interned leading part, shared by all names around,
-//   and the
-//     four bytes behind it. A million names that end in a counter of seven digits need about 1,100
-//     interned parts; the worst case is one for each group of names that differ late.
+//     and the four bytes behind it. A million names that end in a counter of seven digits need
+//     about 1,100 interned parts; the worst case is one for each group of names that differ late.
 // The interned parts live as long as the directory's node: while it is open it cannot be forgotten.
 //
 // Rejected: hashes of names (need an index in hash order), a number stored in each dentry (needs an
@@ -19,7 +18,7 @@
 //
 // Thread safety: any thread.
 // Invariants:
-//   C1  position(cookie_after(name, next)) lies behind name and not behind next.
+//   D1  position(cookie_after(name, next)) lies behind name and not behind next.
 #pragma once
 
 #include <cstdint>

@@ -1,7 +1,9 @@
 // The one table that turns errors of the engine into errno values.
 //
 // kCorrupt and kIo are logged here with the engine's sentence, which names the place, because the
-// caller of a system call sees only EIO. Thread safety: any thread.
+// caller of a system call sees only EIO.
+//
+// Thread safety: any thread.
 #pragma once
 
 #include "engine/base/result.h"

@@ -8,20 +8,15 @@
 // Contents: a file's bytes are written before the record that says how many there are. Removed
 // contents go after the record's removal is durable (data/reaper.h).
 //
-// Thread safety: any number of threads. Ranks of locks, outermost first; later ones are taken while
-// earlier ones are held, never the other way round:
-//   1  data_locks_   one file's contents: read, write, truncate, allocate
-//   2  gate_         the namespace: shared by every operation, exclusive while a directory moves
-//   3  dir_locks_    one directory: its record, its dentries, its children's places
-//   4  file_locks_   one other inode: its record and place
-//   5  state_mutex_, the node table's shards, the engine
-// Invariants: R1 to R3 (inode.h), N1 to N4 (node_table.h), C1 (dir_cookies.h), and
-//   F1  every batch leaves R1 to R3 true: a record and what it counts change in one batch.
-//   F2  an operation that fails with kWouldWait has changed nothing in the store.
-//   F3  a record is changed only by the holder of its lock, exclusively: a directory's of its
-//   directory
-//       lock, another inode's of its file lock. So a record that was read under the lock can be
-//       patched.
+// Thread safety: any number of threads. Ranks of locks: fs/README.md.
+//
+// Invariants: R1 to R3 (inode.h), N1 to N4 (node_table.h), D1 (dir_cookies.h), and
+//   O1  every batch leaves R1 to R3 true: a record and what it counts change in one batch.
+//   O2  an operation that fails with kWouldWait can be run again from the start: all it may have
+//       changed in the store is an access time, or how many inode numbers are reserved.
+//   O3  a record is changed only under its lock, held exclusively, or with the gate to oneself: a
+//       directory's is its directory lock, another inode's its file lock. The access time alone may
+//       be patched under the shared lock. So a record that was read under its lock can be patched.
 #pragma once
 
 #include <sys/statvfs.h>
@@ -138,11 +133,11 @@ class Filesystem {
   Outcome<void> fallocate(const Caller& caller, Ino ino, int mode, std::uint64_t offset,
                           std::uint64_t length);
   Outcome<std::uint64_t> lseek(const Caller& caller, Ino ino, std::uint64_t offset, int whence);
-  // Makes a file's contents durable; its attributes and names are sync_names_async()'s.
+  // Makes a file's contents durable; its attributes and names are for sync_async().
   Outcome<void> sync_contents(const Caller& caller, Ino ino);
   bool has_contents_to_sync(Ino ino);
   // Everything applied so far becomes durable; `done` gets 0 or an errno, on the committer's
-  // thread.
+  // thread, or inside the call when the store is open read-only.
   void sync_async(std::function<void(int)> done);
   Outcome<void> fsync(Ino ino);
 

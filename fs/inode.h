@@ -1,9 +1,8 @@
 // Inode: the attributes of one file or directory, and the record that holds them on disk.
 //
-// A record of a kind ends where that kind's fields end, so that a symlink's record carries its
-// target, a fifo nothing, and a regular file leaves room behind its fixed part for the placement of
-// small data. The fields that one operation changes lie side by side: a write patches mtime to
-// blocks, a create patches the directory's mtime to entries, each as one short patch.
+// A record ends where the fields of its kind end: behind the fixed part a symlink's has its target,
+// a fifo's nothing. The fields that one operation changes lie side by side: a write patches mtime
+// to blocks, a create patches the directory's mtime to entries, each as one short patch.
 //
 // Thread safety: values and pure functions.
 // Invariants:
@@ -44,7 +43,7 @@ enum InodeFlag : std::uint8_t {
 
 enum class Placement : std::uint8_t {
   kNone = 0,  // no contents: size is 0, there is no host file
-  kBulk = 1,  // one host file, of the record's size
+  kBulk = 1,  // one host file (data/bulk.h)
 };
 
 struct DiskInode {

@@ -1,8 +1,10 @@
 // InodeLocks: reader-writer locks for inode numbers, many numbers to a lock.
 //
-// A lock in every node would cost memory for each file anybody has ever looked at; a few thousand
-// stripes make a collision rare and harmless. Two numbers on one stripe are locked once. Thread
-// safety: any thread. Locks of one table are taken together, in the order of their stripes.
+// A lock in every node would cost memory for each file that somebody refers to; 1,024 stripes make
+// a collision rare and harmless. Two numbers on one stripe are locked once.
+//
+// Thread safety: any thread. Two locks of one table are taken together, by Pair, in the order of
+// their stripes.
 #pragma once
 
 #include <algorithm>

@@ -149,7 +149,7 @@ Outcome<void> Filesystem::rmdir(const Caller& caller, Ino parent, std::string_vi
     if (inode->entries != 0) return fail(ENOTEMPTY);
 
     holt::Batch& batch = scratch_batch();
-    batch.require_bytes(child_key, kEntriesOffset, kNoEntries);  // F3 says so already
+    batch.require_bytes(child_key, kEntriesOffset, kNoEntries);  // O3 says so already
     batch.erase_prefix(prefix);
     batch.erase(schema::entry_key(dir->prefix, name));
     dir->count_entries(-1, -1);

@@ -1,6 +1,6 @@
 // What the operations of the filesystem have in common; private to fs/op_*.cc.
 //
-// An operation reads the records it needs under their locks (F3), builds one batch, applies it, and
+// An operation reads the records it needs under their locks (O3), builds one batch, applies it, and
 // then follows in the node table. stage_*() add to the batch.
 #pragma once
 

@@ -1,7 +1,9 @@
 // Outcome<T>: what an operation of the filesystem returns, a value or an errno.
 //
 // The engine reports causes (holt::Error); POSIX callers want errno. errno_table.h translates at
-// the one place where the layers meet. Thread safety: values.
+// the one place where the layers meet.
+//
+// Thread safety: values.
 #pragma once
 
 #include <cerrno>

@@ -1,7 +1,9 @@
 // POSIX's rules on who may do what, and on what becomes of mode bits.
 //
 // With default_permissions the kernel decides access itself; what is left to a filesystem is
-// inheritance from directories and the removal of set-id bits. Thread safety: pure functions.
+// inheritance from directories and the removal of set-id bits.
+//
+// Thread safety: pure functions.
 #pragma once
 
 #include <sys/types.h>

@@ -3,8 +3,8 @@
 // The store itself comes back consistent, so no record needs repair. What can be left over are host
 // files: of files that had no name any more, of removals that were not carried out yet, or created
 // for a record that did not reach the disk. And a host file's size may differ from its record's,
-// when one of the two was ahead. All are found by one pass over the records, which is made only
-// when there are host files.
+// when one of the two was ahead. All are found by one pass over the records, which also counts the
+// inodes: the number in the state record is right only after an orderly end.
 #include <unistd.h>
 
 #include <unordered_set>

@@ -1,4 +1,5 @@
-// The keys of the store: which byte string names which record. No other file builds or reads a key.
+// The keys of the store: which byte string names which record. What other files do with keys is to
+// append a name to a prefix that is made here, or to take it off again.
 //
 // Names contain neither '/' nor NUL. A directory's prefix DIR is its path with '/' after each
 // component; the root's is empty. NUL after a directory prefix begins a record that belongs to that
@@ -7,7 +8,7 @@
 //   DIR NUL i                the directory's inode record
 //   DIR NUL e NAME           dentry: inode record of a non-directory, or a marker
 //   DIR NUL x ATTR           xattr of the directory
-//   DIR NUL X NAME NUL ATTR  xattr of a non-directory child
+//   DIR NUL X NAME NUL ATTR  xattr of a non-directory child that has one link
 //   DIR NAME / ...           everything of and below a child directory
 //   NUL I be64(ino)          inode record of a file with several links
 //   NUL I be64(ino) x ATTR   xattr of such a file
@@ -15,7 +16,9 @@
 //   NUL T ...                nothing between batches; an exchange passes through it
 //
 // So one directory's dentries are contiguous, its inode is their neighbour, and a subtree is one
-// prefix. Thread safety: pure functions.
+// prefix.
+//
+// Thread safety: pure functions.
 #pragma once
 
 #include <cstdint>

@@ -3,6 +3,7 @@
 // One 64-bit number instead of seconds and nanoseconds saves 16 bytes in every inode record; XFS's
 // "bigtime" makes the same trade. Times outside the range are clamped to it, as the kernel does for
 // filesystems that declare one.
+//
 // Thread safety: pure functions.
 #pragma once
 

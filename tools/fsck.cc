@@ -59,9 +59,9 @@ int check_store(const std::string& path, bool verbose) {
 int main(int argc, char** argv) {
   std::string path;
   bool ignored = false, verbose = false, version = false;
-  CLI::App app("Reads all of the holtfs filesystem in the folder STORE and says what is wrong.",
+  CLI::App app("Reads all of the holtfs filesystem in the directory STORE and says what is wrong.",
                "fsck.holtfs");
-  app.add_option("STORE", path, "folder that holds the filesystem");
+  app.add_option("STORE", path, "directory that holds the filesystem");
   app.add_flag("-a,-p,-y,-n,-f", ignored, "accepted for fsck(8); nothing is ever changed");
   app.add_flag("-v,--verbose", verbose, "print what was counted");
   app.add_flag("-V,--version", version, "print the version");

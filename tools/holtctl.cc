@@ -169,13 +169,13 @@ holt::Result<void> stat(const holt::Store& store) {
 int main(int argc, char** argv) {
   std::string path;
   bool version = false;
-  CLI::App app("Shows what is in the holtfs filesystem in the folder STORE.", "holtctl");
+  CLI::App app("Shows what is in the holtfs filesystem in the directory STORE.", "holtctl");
   app.add_flag("-V,--version", version, "print the version");
   CLI::App* const dump_command =
       app.add_subcommand("dump", "print every record, each as one line of JSON, in key order");
   CLI::App* const stat_command = app.add_subcommand("stat", "print figures, as JSON");
   for (CLI::App* command : {dump_command, stat_command}) {
-    command->add_option("STORE", path, "folder that holds the filesystem")->required();
+    command->add_option("STORE", path, "directory that holds the filesystem")->required();
   }
   try {
     app.parse(argc, argv);

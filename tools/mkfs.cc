@@ -1,4 +1,4 @@
-// mkfs.holtfs: makes an empty filesystem in a folder that is missing or empty.
+// mkfs.holtfs: makes an empty filesystem in a directory that is missing or empty.
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -19,7 +19,7 @@ int complain(const std::string& sentence, int status) {
   return status;
 }
 
-// A folder that holds something is never written to.
+// A directory that holds something is never written to.
 bool is_free(const std::string& path) {
   std::error_code error;
   if (!std::filesystem::exists(path, error)) return true;
@@ -31,9 +31,9 @@ bool is_free(const std::string& path) {
 int main(int argc, char** argv) {
   std::string path, log_size = "64M";
   bool quiet = false, version = false;
-  CLI::App app("Makes an empty holtfs filesystem in the folder STORE, which is missing or empty.",
+  CLI::App app("Makes an empty holtfs filesystem in the missing or empty directory STORE.",
                "mkfs.holtfs");
-  app.add_option("STORE", path, "folder to make the filesystem in");
+  app.add_option("STORE", path, "directory to make the filesystem in");
   app.add_option("-l,--log-size", log_size, "size of the log ring, fixed for good (64M)");
   app.add_flag("-q,--quiet", quiet, "print nothing but errors");
   app.add_flag("-V,--version", version, "print the version");

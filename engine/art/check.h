@@ -16,9 +16,10 @@ struct BlobCensus {
   std::vector<BlobId> children;  // one for each edge
 };
 
-// Checks every node reachable from the root: kinds, bounds, ascending bytes, no node reached twice
-// but shared edges, the byte counts of the header, and B1 to B6. kCorrupt names blob, offset and
-// fault. `used` bytes at `blob` may be read; the frame must not change meanwhile.
+// Checks every node reachable from the root: its kind and size, that no node but a shared edge is
+// reached twice, the byte counts of the header, and B1 to B7; but for B4 that no edge elsewhere
+// leads to the same child, which takes a look at all blobs. kCorrupt names blob, offset and fault.
+// `used` bytes at `blob` may be read; they must not change meanwhile.
 Result<BlobCensus> check_blob(View blob, BlobId expected);
 
 }  // namespace holt::art

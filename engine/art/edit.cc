@@ -10,8 +10,8 @@ namespace {
 
 constexpr std::uint32_t u32(std::size_t value) { return static_cast<std::uint32_t>(value); }
 
-// Kinds by size; a node grows to the next when full and shrinks to the one before when it is
-// `kShrinkAt` or fewer, well below that one's capacity, so that it does not flap.
+// Kinds by size: a node grows to the next when it is full, and shrinks to the one before when it
+// has shrink_at() children or fewer, well below that one's capacity, so that it does not flap.
 NodeKind larger(NodeKind kind) { return static_cast<NodeKind>(static_cast<int>(kind) + 1); }
 NodeKind smaller(NodeKind kind) { return static_cast<NodeKind>(static_cast<int>(kind) - 1); }
 
@@ -181,7 +181,7 @@ void Editor::add_child(std::uint32_t place, unsigned char byte, Ref child) {
     case NodeKind::kNode48: {
       std::size_t at = 0;
       while (load<std::uint16_t>(node + offsetof(DiskNode48, children) + 2 * at) != 0) ++at;
-      CHECK(at < 48, "B1");
+      CHECK(at < 48, "B7");
       store<std::uint16_t>(node + offsetof(DiskNode48, children) + 2 * at, child);
       store<unsigned char>(node + offsetof(DiskNode48, index) + byte,
                            static_cast<unsigned char>(at + 1));
@@ -196,7 +196,7 @@ void Editor::remove_child(std::uint32_t place, unsigned char byte) {
   const Ref ref = ref_at(place);
   const NodeHead now = head(ref);
   const std::uint32_t child = child_place(ref, now, byte);
-  CHECK(child != 0, "B1");
+  CHECK(child != 0, "B7");
   std::byte* node = base_ + std::size_t{ref} * kNodeUnit;
   const std::size_t left = now.count() - 1;
   if (now.kind() <= NodeKind::kNode16) {
@@ -231,7 +231,7 @@ void Editor::change_kind(std::uint32_t place, NodeKind kind) {
     add_child(place, byte, child);
     return true;
   });
-  CHECK(head(ref).count() == old.count(), "B1");
+  CHECK(head(ref).count() == old.count(), "B7");
   release(old_ref);
 }
 

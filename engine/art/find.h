@@ -35,8 +35,8 @@ struct PrefixSpot {
   };
   Kind kind = Kind::kNone;
   Ref ref = 0;
-  std::uint32_t skip =
-      0;  // kNode: bytes of that leaf's suffix or prefix node that belong to the prefix
+  // kNode: how many bytes of that leaf's suffix, or of that prefix node, belong to the prefix.
+  std::uint32_t skip = 0;
   std::uint32_t depth = 0;
   BlobId child{};
 };

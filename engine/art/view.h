@@ -11,10 +11,11 @@
 //   B2  dead <= used - sizeof(header); used - dead is what a compaction would leave.
 //   B3  The root of a blob is an inner node; it is never collapsed, even with no child.
 //   B4  A BlobEdge hangs only from an entry of an inner node, and all entries that lead to one
-//   child
-//       blob share one BlobEdge: a blob has exactly one parent.
+//       child blob share one BlobEdge: a blob has exactly one parent.
 //   B5  A Prefix holds at least one byte; its child is an inner node.
 //   B6  The terminal of an inner node is a leaf with an empty suffix.
+//   B7  The count of an inner node is the number of its entries; the branching bytes of a Node4 or
+//       Node16 ascend.
 #pragma once
 
 #include <algorithm>

@@ -1,10 +1,10 @@
 // A reader-writer lock whose shared side costs one atomic add on a line of one's own.
 //
-// Every change enters shared. What alters the shape across blobs (subtree move, blob merge, the
-// start of a checkpoint epoch) enters exclusively, for microseconds. A "big-reader" lock (Linux's
-// old brlock).
+// Every change enters shared. What alters the shape across blobs (subtree move, blob merge) and the
+// start of a checkpoint epoch enter exclusively, for microseconds as a rule. A "big-reader" lock
+// (Linux's old brlock).
 //
-// Rank: the gate is taken before any latch; shared entries do not nest.
+// Rank: engine/README.md, and fs/README.md for the one there; shared entries do not nest.
 // Thread safety: any thread; a thread leaves from where it entered.
 #pragma once
 

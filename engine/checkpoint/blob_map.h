@@ -7,8 +7,7 @@
 //
 // Invariants:
 //   C1  An image is never overwritten: every write goes to a slot that neither the durable nor the
-//   current
-//       state refers to.
+//       current state refers to.
 //   C2  An id is reused only after the checkpoint of the epoch it was freed in.
 //   C3  Each slot is either free, or named by exactly one current entry, or pending.
 //

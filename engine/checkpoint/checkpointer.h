@@ -12,10 +12,10 @@
 //   K2  A frame that an epoch froze keeps its bytes until its image is written or set aside; it is
 //       neither evicted nor reused.
 //   K3  A round that fails gives up nothing: slots of the durable state stay, unwritten frames are
-//   dirty again. K4  A failed sync ends all checkpoints: what the device dropped cannot be known.
+//       dirty again.
+//   K4  A failed sync ends all checkpoints: what the device dropped cannot be known.
 //   K5  The superblock and the map of the durable state are never written to, but for the same
-//   superblock
-//       again when a store is opened: only then is it known to be durable.
+//       superblock again when a store is opened: only then is it known to be durable.
 //
 // Thread safety: run() and request() from any thread; rounds run one at a time. set_aside() and
 // retire() are for who holds the frame's exclusive latch and is inside the gate.

@@ -59,7 +59,7 @@ void Latch::lock_shared() {
     std::uint64_t word = word_.load(std::memory_order_relaxed);
     if ((word & kExclusive) == 0 &&
         word_.compare_exchange_weak(word, word + 1, std::memory_order_acquire)) {
-      CHECK((word & kShared) != kShared, "F1");
+      CHECK((word & kShared) != kShared, "L1");
       return;
     }
     spin < kSpins ? pause() : sleep();

@@ -9,8 +9,10 @@
 // The word: version in the upper 40 bits, then a flag for sleepers, the exclusive flag, and 22 bits
 // that count shared holders. Only the release of the exclusive mode moves the version.
 //
-// Rank: latches are taken after the gate, several of them in the order of their frames, and never
-// wait for a frame or for the log. Thread safety: any thread.
+// Rank: engine/README.md. Who holds one waits for no frame, disk or log (T3 of tree/tree.h).
+// Thread safety: any thread.
+// Invariants:
+//   L1  At most 2^22 - 1 threads hold a latch shared.
 #pragma once
 
 #include <atomic>

@@ -5,13 +5,15 @@
 // array indexed by blob id.
 //
 // A frame is free, resident (it holds a blob) or set aside (it holds an old image for the
-// checkpoint). Invariants:
-//   F1  A resident frame leaves its blob only under its exclusive latch, which moves the version. A
-//   taken
-//       frame belongs to who took it; it is filled before it is installed.
+// checkpoint).
+//
+// Invariants:
+//   F1  A resident frame leaves its blob only under its exclusive latch, which moves the version.
+//       A taken frame belongs to who took it; it is filled before it is installed.
 //   F2  A dirty, frozen or writing frame is never evicted.
 //   F3  A reader that finds another blob in a frame than it looked for restarts; it concludes
-//   nothing. F4  The root blob is never evicted.
+//       nothing.
+//   F4  The root blob is made first, while every frame is free, and is never evicted.
 //
 // Eviction is a clock over resident frames with one reference bit. Scans set it only for blobs on
 // the way, not for those they read through, so a long scan evicts its own frames first.

@@ -46,8 +46,8 @@ class OverlayStorage final : public Storage {
   const UniqueFd file_;
   SlotIo slot_io_;
   std::shared_mutex mutex_;
-  std::unordered_set<std::uint32_t>
-      written_;  // slots whose contents are in file_; mutex_ guards it
+  // Slots whose contents are in file_; mutex_ guards it.
+  std::unordered_set<std::uint32_t> written_;
 };
 
 }  // namespace holt

@@ -115,7 +115,7 @@ Result<void> PosixLog::map_segments(bool shared) {
 }
 
 Result<void> PosixLog::sync(std::uint64_t from, std::uint64_t to) {
-  CHECK(from < to && to <= segment_bytes_ * segments_.size(), "a range inside the ring");
+  CHECK(from < to && to <= segment_bytes_ * segments_.size(), "S3");
   const std::uint64_t last = (to - 1) / segment_bytes_;
   for (std::uint64_t i = from / segment_bytes_; i <= last; ++i) {
     auto synced = sync_data(segments_[i].get(), shown(static_cast<std::uint32_t>(i)));

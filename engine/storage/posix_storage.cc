@@ -97,7 +97,7 @@ Result<void> PosixStorage::open_blobs() {
 // ---- blob slots
 
 Result<void> PosixStorage::read_slot(Slot slot, std::span<std::byte> out) {
-  CHECK(out.size() <= kBlobBytes && out.size() % kDiskPage == 0, "a slot is read in whole pages");
+  CHECK(out.size() <= kBlobBytes && out.size() % kDiskPage == 0, "S1");
   const std::uint64_t offset = std::uint64_t{index_of(slot)} * kBlobBytes;
   auto got = read_up_to(blobs_.fd.get(), out, offset, blobs_.shown);
   if (!got) return pass(got);
@@ -178,7 +178,7 @@ Result<void> PosixStorage::write_area(Area area, std::span<const std::byte> byte
     if (auto written = write_all(file.fd.get(), bytes, 0, file.shown); !written) return written;
     return truncate_to(file.fd.get(), bytes.size(), file.shown);
   }
-  CHECK(bytes.size() <= kSuperblockStride, "a superblock fits its area");
+  CHECK(bytes.size() <= kSuperblockStride, "S2");
   std::array<std::byte, kSuperblockStride> page{};
   std::ranges::copy(bytes, page.begin());
   return write_all(file.fd.get(), page, super_offset(area), file.shown);

@@ -72,7 +72,7 @@ class SlotIo::UringBatch {
     const Flight& flight = flights_[lane];
     const Storage::SlotWrite& write = writes_[flight.write];
     struct io_uring_sqe* sqe = io_uring_get_sqe(&uring_);
-    CHECK(sqe != nullptr, "the queue has kDepth places");
+    CHECK(sqe != nullptr, "S4");
     const auto rest = write.bytes.subspan(flight.done);
     io_uring_prep_write(sqe, fd_, rest.data(), static_cast<unsigned>(rest.size()),
                         offset_of(write.slot) + flight.done);
@@ -151,7 +151,7 @@ Result<void> SlotIo::write(std::span<const Storage::SlotWrite> writes) {
   for (const Storage::SlotWrite& write : writes) {
     CHECK(!write.bytes.empty() && write.bytes.size() <= kBlobBytes &&
               write.bytes.size() % kDiskPage == 0,
-          "a slot is written in whole pages");
+          "S1");
   }
   if (!ring_ || writes.size() < 2) return write_in_turn(writes);
   MutexLock lock(ring_->mutex);

@@ -6,6 +6,12 @@
 //
 // Thread safety: every method may be called from any thread; calls on different slots or areas run
 // at once. The caller never writes one slot or area from two threads.
+//
+// Invariants:
+//   S1  A slot is read and written from its start, in whole pages, kBlobBytes at most.
+//   S2  A superblock fits its area.
+//   S3  A range of the log that is synced is not empty and lies inside the ring.
+//   S4  No more writes of slots are in flight than the queue to the kernel has places.
 #pragma once
 
 #include <cstddef>
@@ -40,7 +46,7 @@ class Storage {
   virtual Result<void> sync_slots() = 0;
   // The contents are no longer needed; the space may go back to the host. Best effort.
   virtual void discard_slots(std::span<const Slot> slots) = 0;
-  // Slots from `count` on are no longer needed.
+  // What is in slots from `count` on is no longer needed; they may be written again.
   virtual Result<void> truncate_slots(std::uint32_t count) = 0;
   // Upper bound of slots that hold anything, from the size of the store.
   virtual Result<std::uint32_t> slot_count() = 0;

@@ -238,7 +238,7 @@ BatchRun::Outcome BatchRun::plan_room(bool exclusive) {
   }
   kept_room_ = 0;
   for (const Target& target : targets_) {
-    CHECK(target.room <= kMaxRoom, "T6");
+    CHECK(target.room <= kMaxRoom, "T7");
     kept_room_ = std::max(kept_room_, target.room);
     if (target.room <= editor(target).room()) continue;
     blob_ = target.hop.id;

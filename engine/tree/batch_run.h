@@ -2,7 +2,7 @@
 //
 // Each attempt runs inside the gate, shared or exclusive; whatever has to be waited for (a blob
 // from disk, room in a blob, a free frame) ends the attempt, is brought about outside, and the
-// attempt starts again.
+// attempt starts again. Only look_below() reads from disk inside the gate (T3).
 //
 // Thread safety: one thread.
 #pragma once
@@ -143,8 +143,8 @@ class BatchRun {
   Wait wait_ = Wait::kYes;
   std::string prefix_;
   Tree::Hop edges_at_;
-  std::vector<std::pair<std::string, bool>>
-      looked_;  // prefixes with edges only, and whether there are keys
+  // Prefixes with edges only, and whether there are keys below them.
+  std::vector<std::pair<std::string, bool>> looked_;
   Error error_{Code::kInvalid};
   Lsn at_{};
   bool reserved_ = false;

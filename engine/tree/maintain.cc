@@ -19,8 +19,8 @@ namespace holt {
 namespace {
 
 constexpr std::size_t kUnderfull = kBlobBytes / 4;
-constexpr std::size_t kMergedAtMost =
-    kBlobBytes / 4 * 3;  // so that the next insert does not split it again
+// So that the next insert does not split it again.
+constexpr std::size_t kMergedAtMost = kBlobBytes / 4 * 3;
 constexpr std::size_t kMaxQueued = 1024;
 
 struct alignas(kDiskPage) Copy {

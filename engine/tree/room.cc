@@ -56,7 +56,7 @@ Tree::RoomStep Tree::make_room_latched(BlobId id, std::size_t room, FrameIndex s
     return leave(RoomStep::kDone);
   }
   const art::Cut cut = art::choose_cut(blob);
-  CHECK(cut.place != 0, "T5");
+  CHECK(cut.place != 0, "T6");
   auto child = blobs_.allocate();
   if (!child) return leave(RoomStep::kFull);
   art::split(blob, cut, pool_.bytes(spare), *child);

@@ -9,24 +9,21 @@
 //
 // Invariants:
 //   T1  Under the shared gate the blob that holds a key changes only by a split, which takes the
-//   latch of the
-//       blob it cuts; so a latched blob in which the search does not meet an edge is the right one.
+//       latch of the blob it cuts; so a latched blob in which the search does not meet an edge is
+//       the right one.
 //   T2  Log order is apply order for batches that touch a common blob: the log range is reserved
-//   under
-//       the latches.
+//       under the latches.
 //   T3  Nobody waits for a frame, for the disk or for room in the log while holding a latch or the
-//   gate;
-//       but holds_key(), which is rare, reads inside the gate.
+//       gate. Two read from disk all the same with the gate to themselves: holds_key(), which is
+//       rare, and visit_blobs().
 //   T4  shape_ is odd exactly while edges move; a reader that saw it move starts again.
 //   T5  Nothing can fail between the reservation of the log range and the release of the latches.
-//   T6  Whether a batch is accepted does not depend on how its keys are spread over blobs:
-//   replayed,
-//       they may be spread in another way.
+//   T6  A blob whose room compaction cannot restore has entries that can be cut off.
+//   T7  Whether a batch is accepted does not depend on how its keys are spread over blobs: when
+//       it is replayed, they may be spread in another way.
 //
-// Lock ranks: gate, then latches by ascending frame, then the mutexes of BlobMap, Checkpointer
-// and FramePool, which are leaves.
-//
-// Thread safety: every method from any thread.
+// Lock ranks: engine/README.md.
+// Thread safety: every method from any thread, but for what a comment restricts.
 #pragma once
 
 #include <atomic>
@@ -88,8 +85,8 @@ class Tree {
   Result<bool> drop_one();
 
   // Calls `visit` with a copy of every blob reachable from the root or from a dropped subtree. The
-  // caller holds the gate exclusively. A blob that cannot be read is reported with the error, and
-  // what hangs from it is not visited.
+  // caller holds the gate exclusively, for as long as reading all of them takes (T3). A blob that
+  // cannot be read is reported with the error, and what hangs from it is not visited.
   struct Visited {
     BlobId id;
     bool in_tree;            // false: cut off, and about to be freed
@@ -170,8 +167,7 @@ class Tree {
   MergeStep latch_for_merge(std::span<const Hop> hops);
   void finish_merge(std::string_view key, const Hop& gone);
   // Whether a key begins with `prefix`, the search for which ends in the blob `at`. The caller has
-  // the gate to itself and no latch. Blobs that are not resident are read past the cache: the
-  // exception to T3.
+  // the gate to itself and no latch. Blobs that are not resident are read past the cache (T3).
   Result<bool> holds_key(const Hop& at, std::string_view prefix, Wait wait);
   Result<void> copy_blob(BlobId id, std::byte* to);
   static void collect_edges(art::View blob, art::Ref node, std::vector<BlobId>& out);

@@ -31,7 +31,7 @@ Committer::~Committer() {
 }
 
 Result<void> Committer::sync(Lsn lsn) {
-  CHECK(lsn <= sequencer_.tail(), "W2");
+  CHECK(lsn <= sequencer_.tail(), "W6");
   sequencer_.wait_published(lsn);
   if (durable() >= lsn && !poisoned()) return {};
   for (;;) {
@@ -78,7 +78,7 @@ Result<void> Committer::sync_device(std::uint64_t from, std::uint64_t to) {
 }
 
 void Committer::sync_async(Lsn lsn, std::function<void(Result<void>)> done) {
-  CHECK(lsn <= sequencer_.tail(), "W2");
+  CHECK(lsn <= sequencer_.tail(), "W6");
   MutexLock lock(mutex_);
   requests_.push_back({lsn, std::move(done)});
   if (requests_.size() == 1) requested_.notify_one();

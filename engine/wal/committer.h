@@ -6,7 +6,7 @@
 // requests per device sync.
 //
 // Thread safety: every method from any thread.
-// Invariants: W4, W5 of wal/ring.h.
+// Invariants: W4 to W6 of wal/ring.h.
 #pragma once
 
 #include <atomic>

@@ -16,6 +16,7 @@
 //   W3  tail() - trimmed() <= capacity: a record that recovery may need is never overwritten.
 //   W4  durable() <= published(); it moves only after a sync that covered it succeeded.
 //   W5  After a failed sync nothing is admitted, and no later sync succeeds.
+//   W6  A sync is asked for up to tail() at most: beyond it lies nothing that could become durable.
 //
 // Thread safety: every method from any thread, except trim() (one checkpoint at a time) and open().
 #pragma once

@@ -1,9 +1,12 @@
-// BulkFiles: the contents of files in the bulk tier, one host file each.
+// BulkFiles: the contents of files, one host file each.
 //
-// The host file of inode N is data/FFF/N, with N in hexadecimal and FFF from the bits above the
-// lowest ten: a thousand numbers that were given out together share a folder, and there are 4096 of
-// them. A file has a host file exactly when its record says Placement::kBulk; the host file then
-// has the record's size.
+// The host file of inode N is data/FFF/N: N in 16 hexadecimal digits, FFF its bits 10 to 21 in
+// three. So 1,024 numbers that were given out together share a directory, of which there are 4,096
+// at most.
+//
+// A file whose record says Placement::kBulk has a host file of the record's size, except while an
+// operation has changed one of the two and not yet the other; after a crash, recovery makes the
+// host file as long as the record says. A host file outlives its record until the reaper has been.
 //
 // Host files are opened through a cache bounded by the limit of open files, because nobody tells
 // the daemon when a file is opened or closed.
@@ -49,7 +52,7 @@ using HostFileRef = std::shared_ptr<HostFile>;
 
 class BulkFiles {
  public:
-  // `folder` is the store's data folder; it is made when the first file is.
+  // `folder` is the store's directory for data; it is made when the first file is.
   BulkFiles(std::string folder, std::size_t max_open);
   BulkFiles(const BulkFiles&) = delete;
   BulkFiles& operator=(const BulkFiles&) = delete;

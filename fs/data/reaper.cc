@@ -7,8 +7,8 @@ namespace holtfs {
 
 namespace {
 
-constexpr std::size_t kManyWaiting =
-    10'000;  // do not sit on their space until the interval is over
+// So many do not sit on their space until the interval is over.
+constexpr std::size_t kManyWaiting = 10'000;
 
 }  // namespace
 

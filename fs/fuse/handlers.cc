@@ -8,8 +8,8 @@ namespace holtfs {
 
 namespace {
 
-constexpr unsigned kMaxBackground =
-    128;  // asynchronous requests in flight; the kernel's default is 12
+// Asynchronous requests in flight; the kernel's default is 12.
+constexpr unsigned kMaxBackground = 128;
 
 void on_init(void* userdata, fuse_conn_info* conn) noexcept {
   auto& connection = *static_cast<Connection*>(userdata);
@@ -36,8 +36,8 @@ void on_init(void* userdata, fuse_conn_info* conn) noexcept {
   connection.no_opendir = fuse_get_feature_flag(conn, FUSE_CAP_NO_OPENDIR_SUPPORT);
   conn->max_background = kMaxBackground;
   conn->congestion_threshold = kMaxBackground * 3 / 4;
-  conn->no_interrupt =
-      1;  // no request is worth interrupting, and watching for it costs a lock each
+  // No request is worth interrupting, and watching for it costs a lock each.
+  conn->no_interrupt = 1;
 }
 
 }  // namespace

@@ -105,8 +105,8 @@ std::string apply_one(const std::string& option, MountOptions& options) {
 }
 
 constexpr const char* kAbout =
-    "Mounts the holtfs filesystem in the folder STORE on MOUNTPOINT; makes it first when STORE is "
-    "missing or empty.";
+    "Mounts the holtfs filesystem in the directory STORE on MOUNTPOINT; makes it first when STORE "
+    "is missing or empty.";
 
 }  // namespace
 
@@ -127,8 +127,8 @@ std::expected<MountOptions, Stop> parse_options(int argc, const char* const* arg
   std::vector<std::string> lists;
   bool version = false;
   CLI::App app(kAbout, "holtfs");
-  app.add_option("STORE", options.store, "folder that holds the filesystem");
-  app.add_option("MOUNTPOINT", options.mountpoint, "folder to mount it on");
+  app.add_option("STORE", options.store, "directory that holds the filesystem");
+  app.add_option("MOUNTPOINT", options.mountpoint, "directory to mount it on");
   app.add_flag("-f,--foreground", options.foreground,
                "stay in the foreground, log to standard error");
   app.add_flag("-d,--debug", options.debug, "print every request (implies -f)");
@@ -154,7 +154,7 @@ std::expected<MountOptions, Stop> parse_options(int argc, const char* const* arg
     }
   }
   options.foreground |= options.debug;
-  // The daemon leaves the folder it was started in.
+  // The daemon leaves the directory it was started in.
   options.store = std::filesystem::absolute(options.store).string();
   options.mountpoint = std::filesystem::absolute(options.mountpoint).string();
   return options;

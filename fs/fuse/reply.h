@@ -2,7 +2,9 @@
 //
 // Whoever holds it must answer it or pass it on; every way to answer uses it up. A request that is
 // never answered leaves a process in uninterruptible sleep, one that is answered twice corrupts
-// another. Thread safety: a Reply belongs to one thread at a time, and may move to another.
+// another.
+//
+// Thread safety: a Reply belongs to one thread at a time, and may move to another.
 // Invariants:
 //   Q1  a Reply is not destroyed while it is unanswered.
 //   Q2  a Reply is answered at most once.

@@ -3,7 +3,9 @@
 // The end comes from outside (umount) or from a signal. On a signal the mount is taken away first,
 // so that no new requests come from those who do not hold it open, and answers are given by the
 // threads that take the requests, so that none is under way elsewhere when libfuse takes its
-// threads down. Thread safety: one thread runs it.
+// threads down.
+//
+// Thread safety: one thread runs it.
 #pragma once
 
 #include <functional>

@@ -19,8 +19,8 @@ UringChoice choose_uring(UringWanted wanted) {
     choice.hint = "FUSE over io_uring needs Linux 6.14 or later with CONFIG_FUSE_IO_URING";
   } else if (enabled != 'Y') {
     choice.hint =
-        std::string("FUSE over io_uring is off in this kernel; to enable it, which makes ") +
-        "this filesystem two to four times as fast, run as root: echo Y > " + kParameter;
+        std::string("FUSE over io_uring is off in this kernel; to enable it, which takes less ") +
+        "time for each request, run as root: echo Y > " + kParameter;
   } else {
     choice.use = true;
   }

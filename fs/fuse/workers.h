@@ -2,7 +2,9 @@
 //
 // The threads that take requests from the kernel serve a whole core each, so what would block one
 // of them (a record or contents that must come from disk, a sync of contents) is handed over to
-// these. Thread safety: any thread may post.
+// these.
+//
+// Thread safety: any thread may post.
 #pragma once
 
 #include <condition_variable>

@@ -2,16 +2,14 @@
 else.
 
 Crash model: SIGKILL at any moment, many times in a row on one store. What the daemon had answered
-is in
-the page cache of the host, which survives.
+is in the page cache of the host, which survives.
 
-Method: processes change the mount, each in a folder of its own, and note every change in a log
-outside it,
-before it begins and after it was acknowledged. Once a random number of changes was acknowledged
-the daemon
-is killed. After the next mount each folder must be as its log says, with the one change that was
-under way
-either made or not. Then fsck.holtfs looks at all of it, and the next round goes on from there.
+Method: processes change the mount, each in a directory of its own, and note every change in a log
+outside it, before it begins and after it was acknowledged. Once a random number of changes was
+acknowledged the daemon is killed. After the next mount each directory must be as its log says, with
+the one change that was under way either made or not. Then fsck.holtfs looks at all of it, and the
+next round goes on from there.
+
 The seed is printed; HOLTFS_TEST_SEED and HOLTFS_TEST_ROUNDS set it and the number of rounds.
 """
 
@@ -106,7 +104,7 @@ def make(root, change):
 
 
 def found(root):
-    """The model that a folder in the mount amounts to."""
+    """The model that a directory in the mount amounts to."""
     model = {".": None}
     for folder, folders, files in os.walk(root):
         for name in folders:
@@ -195,7 +193,7 @@ class KillUnderLoad(harness.MountedTest):
             count -= len(os.read(reading, count))
 
     def check(self, worker, log, model):
-        """The folder is as its log says; returns what it is."""
+        """The directory is as its log says; returns what it is."""
         model, under_way = read_log(log, model)
         actual = found(self.path(str(worker)))
         if actual == model:

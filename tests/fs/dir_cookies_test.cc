@@ -1,5 +1,5 @@
 // Goal: a cookie leads behind its entry and not behind the next, for any names, at any time later
-// (C1). Method: name lists of the shapes that are hard for it, and random ones; the seed is
+// (D1). Method: name lists of the shapes that are hard for it, and random ones; the seed is
 // printed.
 #include "fs/dir_cookies.h"
 

@@ -1,7 +1,7 @@
 """Goal: mkfs.holtfs, fsck.holtfs and holtctl do and return what their manual pages say, and the
 pages name every option that --help names, and no other.
 
-Method: run them on fresh, damaged, missing and foreign folders. No mount is needed.
+Method: run them on fresh, damaged, missing and foreign directories. No mount is needed.
 """
 
 import argparse

@@ -1,6 +1,6 @@
-// Goal: an operation that may not wait either does all it would do otherwise, or says so and has
-// done nothing (F2). Method: every operation on a store that was just opened, where little is in
-// memory, first without waiting, then, if that was refused, with. The checker ends it.
+// Goal: an operation that may not wait either does all it would do otherwise, or says so and can be
+// run again from the start (O2). Method: every operation on a store that was just opened, where
+// little is in memory, first without waiting, then, if that was refused, with. The checker ends it.
 #include <fmt/format.h>
 
 #include <functional>

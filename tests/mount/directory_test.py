@@ -1,6 +1,6 @@
 """Goal: a listing gives every entry that stays exactly once, however large the directory and
-whatever else
-comes and goes; positions once told stay valid; the kernel's cache never shows what is gone.
+whatever else comes and goes; positions once told stay valid; the kernel's cache never shows what
+is gone.
 """
 
 import ctypes

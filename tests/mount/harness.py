@@ -1,10 +1,8 @@
 """What the tests of a real mount share: a daemon on a fresh store, and a checked end.
 
 Each script is run once for each transport (--transport device or uring). Where FUSE cannot be had
-at all,
-or not over io_uring, it ends with 77 and says why. Over io_uring the kernel's parameter is set
-for the
-length of the run and put back.
+at all, or not over io_uring, it ends with 77 and says why. Over io_uring the kernel's parameter is
+set for the length of the run and put back.
 """
 
 import argparse

@@ -1,6 +1,5 @@
 """Goal: a file that is unlinked while open works until it is closed, and is gone afterwards, with
-its
-contents, also when the daemon dies in between.
+its contents, also when the daemon dies in between.
 """
 
 import os

@@ -60,6 +60,5 @@ build_bench() { # NAME
       sed -n 's|^bench/bench_\([^./]*\): .*|\1|p' | sort | tr '\n' ' ')
     die "there is no benchmark '$1'; those there are: ${known:-none}"
   fi
-  # The daemon too: some benchmarks mount it.
   ninja -C "$ROOT/build/bench" >&2 || die "build/bench did not compile."
 }

@@ -182,7 +182,7 @@ Result<void> SimStorage::write_area(Area area, std::span<const std::byte> bytes)
   SimImage& image = disk_->areas_[static_cast<std::size_t>(area)];
   std::vector<std::byte> whole(bytes.begin(), bytes.end());
   if (is_super(area)) {
-    CHECK(bytes.size() <= kSuperblockStride, "S1");
+    CHECK(bytes.size() <= kSuperblockStride, "S2");
     whole.resize(kSuperblockStride);
   }
   if (err != 0) whole.resize(disk_->random_() % (whole.size() + 1));
@@ -220,7 +220,7 @@ Result<std::byte*> SimStorage::map_log(std::uint64_t bytes, std::uint32_t segmen
 }
 
 Result<void> SimStorage::sync_log(std::uint64_t from, std::uint64_t to) {
-  CHECK(from < to, "S1");
+  CHECK(from < to, "S3");
   return with_hooks(Op::kSyncLog, [this, from, to](int err) NO_THREAD_SAFETY_ANALYSIS {
     if (err == 0) {
       disk_->log_.sync(from, to);

@@ -15,8 +15,8 @@
 // what its threads still store into the log's memory goes nowhere.
 //
 // Thread safety: every method from any thread; everything random comes from the seed, so one thread
-// gives one history. Invariants: S1: what truncate_slots() cut off is not written again before the
-// next sync_slots(), and one area or slot is not larger than its place.
+// gives one history.
+// Invariants: S1 to S3 of engine/storage/storage.h.
 #pragma once
 
 #include <array>
