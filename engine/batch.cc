@@ -2,8 +2,6 @@
 //
 // The form of a change in the log, integers in LEB128: op (1 byte), key size, key; then for put and
 // move: size and bytes; for patch: offset, size and bytes; for add: offset and 8 bytes.
-#include <cstring>
-
 #include "engine/base/le.h"
 #include "engine/holt.h"
 

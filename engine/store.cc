@@ -1,7 +1,5 @@
 #include "engine/holt.h"
 
-#include <mutex>
-
 #include <fmt/format.h>
 
 #include "engine/art/check.h"

@@ -167,7 +167,6 @@ Result<void> Store::Impl::start(const Superblock& superblock, Lsn end) {
   if (auto written = checkpointer_->run(); !written) return written;
   wal::RingOptions ring;
   ring.bytes = superblock.wal_bytes;
-  ring.segments = superblock.wal_segments;
   ring.generation = generation;
   ring.start = end;
   ring.commit_interval_ms = options_.commit_interval_ms;

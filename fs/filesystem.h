@@ -137,14 +137,13 @@ class Filesystem {
                              std::string_view bytes, bool drop_setid);
   Outcome<void> fallocate(const Caller& caller, Ino ino, int mode, std::uint64_t offset,
                           std::uint64_t length);
-  Outcome<std::uint64_t> lseek(const Caller& caller, Ino ino, std::uint64_t offset, int whence);
+  Outcome<std::uint64_t> lseek(Ino ino, std::uint64_t offset, int whence);
   // Makes a file's contents durable; its attributes and names are sync_names_async()'s.
-  Outcome<void> sync_contents(const Caller& caller, Ino ino);
+  Outcome<void> sync_contents(Ino ino);
   bool has_contents_to_sync(Ino ino);
   // Everything applied so far becomes durable; `done` gets 0 or an errno, on the committer's
   // thread.
   void sync_async(std::function<void(int)> done);
-  Outcome<void> fsync(Ino ino);
 
   Outcome<struct statvfs> statfs();
 

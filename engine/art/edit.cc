@@ -1,7 +1,5 @@
 #include "engine/art/edit.h"
 
-#include <algorithm>
-
 #include "engine/base/check.h"
 
 namespace holt::art {

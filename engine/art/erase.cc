@@ -1,5 +1,4 @@
 // erase(), detach(), and the folding of nodes that are left with too little.
-#include <algorithm>
 #include <string>
 
 #include "engine/art/edit.h"

@@ -14,9 +14,8 @@ namespace holt::art {
 
 struct Cut {
   std::uint32_t place = 0;  // refers to the inner node; 0: nothing can be cut off
-  std::vector<unsigned char>
-      bytes;              // the entries that move, ascending; an edge's entries all or none
-  std::size_t moved = 0;  // bytes of their subtrees
+  // The entries that move, ascending; an edge's entries all or none.
+  std::vector<unsigned char> bytes;
 };
 
 // Chooses entries of one node whose subtrees come close to half of the blob's live bytes.

@@ -1,7 +1,6 @@
 #include "engine/checkpoint/checkpointer.h"
 
-#include <sys/mman.h>
-
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstring>

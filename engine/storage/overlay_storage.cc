@@ -5,7 +5,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <mutex>
 #include <utility>
@@ -60,14 +59,6 @@ Result<void> OverlayStorage::write_slots(std::span<const SlotWrite> writes) {
   const std::unique_lock lock(mutex_);
   for (const SlotWrite& write : writes) written_.insert(index_of(write.slot));
   return {};
-}
-
-Result<std::uint32_t> OverlayStorage::slot_count() {
-  auto count = base_->slot_count();
-  if (!count) return count;
-  const std::shared_lock lock(mutex_);
-  for (const std::uint32_t slot : written_) *count = std::max(*count, slot + 1);
-  return count;
 }
 
 Result<void> OverlayStorage::write_area(Area, std::span<const std::byte>) {

@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <new>
 #include <utility>
 
 #include "engine/base/check.h"
@@ -133,12 +132,6 @@ Result<void> PosixStorage::truncate_slots(std::uint32_t count) {
   const std::uint64_t wanted = std::uint64_t{count} * kBlobBytes;
   if (*size <= wanted) return {};
   return truncate_to(blobs_.fd.get(), wanted, blobs_.shown);
-}
-
-Result<std::uint32_t> PosixStorage::slot_count() {
-  auto size = size_of(blobs_.fd.get(), blobs_.shown);
-  if (!size) return pass(size);
-  return static_cast<std::uint32_t>((*size + kBlobBytes - 1) / kBlobBytes);
 }
 
 // ---- maps and superblocks

@@ -22,7 +22,6 @@ class SlotIo {
   ~SlotIo();
 
   Result<void> write(std::span<const Storage::SlotWrite> writes);
-  bool uses_io_uring() const { return ring_ != nullptr; }
 
  private:
   class UringBatch;

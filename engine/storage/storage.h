@@ -43,8 +43,6 @@ class Storage {
   // Slots from `count` on are no longer needed, and never written again before a later
   // sync_slots().
   virtual Result<void> truncate_slots(std::uint32_t count) = 0;
-  // Upper bound of slots that hold anything, from the size of the store.
-  virtual Result<std::uint32_t> slot_count() = 0;
 
   // ---- maps and superblocks
   enum class Area : std::uint8_t { kSuper0, kSuper1, kMap0, kMap1 };

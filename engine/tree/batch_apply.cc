@@ -1,5 +1,4 @@
 // Applying the steps of a batch under the latches. Nothing here can fail (T5).
-#include <bit>
 #include <cstring>
 
 #include "engine/art/copy.h"

@@ -88,7 +88,6 @@ class BatchRun {
     blob.keep_room(kept_room_);
     return blob;
   }
-  const Target& target(std::size_t index) const { return targets_[index]; }
 
   // Checks against the state before the batch; kApplied when all holds.
   Outcome check_expectations();

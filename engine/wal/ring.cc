@@ -63,8 +63,6 @@ Lsn Ring::published() const { return impl_->sequencer_.published(); }
 
 Lsn Ring::durable() const { return impl_->committer_.durable(); }
 
-std::uint64_t Ring::capacity() const { return impl_->capacity_; }
-
 std::uint64_t Ring::used() const { return impl_->admission_.used(); }
 
 Result<void> Ring::sync(Lsn lsn) { return impl_->committer_.sync(lsn); }

@@ -2,7 +2,6 @@
 
 #include <bit>
 #include <cstring>
-#include <span>
 
 #include "engine/base/check.h"
 #include "engine/base/checksum.h"

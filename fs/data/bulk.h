@@ -59,8 +59,8 @@ class BulkFiles {
   Outcome<HostFileRef> open_or_create(Ino ino);
   // A failure is logged; recovery finds what is left.
   void remove(Ino ino);
-  // Calls `visit` with each number that has a host file; stops when it returns false.
-  Outcome<void> for_each(const std::function<bool(Ino)>& visit) const;
+  // Calls `visit` with each number that has a host file.
+  Outcome<void> for_each(const std::function<void(Ino)>& visit) const;
 
  private:
   static constexpr std::size_t kShards = 16;

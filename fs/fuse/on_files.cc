@@ -112,8 +112,8 @@ void on_lseek(fuse_req_t request, fuse_ino_t ino, off_t offset, int whence,
               fuse_file_info*) noexcept {
   serve(
       request,
-      [=](Filesystem& fs, const Caller& caller) {
-        return fs.lseek(caller, Ino{ino}, static_cast<std::uint64_t>(offset), whence);
+      [=](Filesystem& fs, const Caller&) {
+        return fs.lseek(Ino{ino}, static_cast<std::uint64_t>(offset), whence);
       },
       [](Reply& reply, std::uint64_t& found) { reply.offset(found); });
 }
@@ -123,10 +123,9 @@ void on_fsync(fuse_req_t request, fuse_ino_t ino, int, fuse_file_info*) noexcept
   refuse_cancellation();
   Connection& connection = connection_of(request);
   Reply reply(connection.settings, request);
-  const auto finish = [&connection, ino, caller = caller_of(request, holt::Wait::kYes)](
-                          Reply held, bool contents) {
+  const auto finish = [&connection, ino](Reply held, bool contents) {
     if (contents) {
-      const Outcome<void> synced = connection.fs.sync_contents(caller, Ino{ino});
+      const Outcome<void> synced = connection.fs.sync_contents(Ino{ino});
       if (!synced) return held.error(value_of(synced.error()));
     }
     answer_when_durable(connection, std::move(held), [](Reply& later) { later.done(); });

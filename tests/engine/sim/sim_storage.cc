@@ -41,7 +41,6 @@ class SimStorage final : public Storage {
   Result<void> sync_slots() override;
   void discard_slots(std::span<const Slot> slots) override;
   Result<void> truncate_slots(std::uint32_t count) override;
-  Result<std::uint32_t> slot_count() override;
 
   Result<std::vector<std::byte>> read_area(Area area) override;
   Result<void> write_area(Area area, std::span<const std::byte> bytes) override;
@@ -159,12 +158,6 @@ Result<void> SimStorage::truncate_slots(std::uint32_t count) {
   disk_->slots_.erase(first, disk_->slots_.end());
   disk_->cut_ = std::min(disk_->cut_, count);
   return {};
-}
-
-Result<std::uint32_t> SimStorage::slot_count() {
-  MutexLock lock(disk_->mutex_);
-  if (dead()) return gone();
-  return disk_->slots_.empty() ? 0 : disk_->slots_.rbegin()->first + 1;
 }
 
 // ---- maps and superblocks
