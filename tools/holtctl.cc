@@ -1,11 +1,11 @@
 // holtctl: shows what is in a store, record by record or in figures. It changes nothing.
 #include <fmt/format.h>
 
-#include <cstring>
 #include <nlohmann/json.hpp>
 
 #include "engine/holt.h"
 #include "fs/schema.h"
+#include "fs/state.h"
 #include "tools/command_line.h"
 
 namespace {
@@ -69,16 +69,15 @@ void add_value(std::string_view value, Json& out) {
 }
 
 void add_state(std::string_view value, Json& out) {
-  holtfs::DiskState state;
-  if (value.size() != sizeof state) {
-    out["error"] = "the state record has a wrong size";
+  const auto state = holtfs::decode_state(value);
+  if (!state) {
+    out["error"] = state.error().to_string();
     return;
   }
-  std::memcpy(&state, value.data(), sizeof state);
-  out["version"] = state.version.get();
-  out["clean"] = state.clean != 0;
-  out["next_ino"] = state.next_ino.get();
-  out["inodes"] = state.inodes.get();
+  out["version"] = state->version;
+  out["clean"] = state->clean;
+  out["next_ino"] = state->next_ino;
+  out["inodes"] = state->inodes;
 }
 
 Json describe(std::string_view key, std::string_view value) {
