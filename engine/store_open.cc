@@ -137,7 +137,7 @@ Result<Lsn> Store::Impl::recover(const Superblock& superblock) {
                                      },
                                  .replays = true};
         Lsn unused{};
-        auto applied = tree_->apply(batch, &replayed, Wait::kYes, unused);
+        auto applied = tree_->apply(batch, replayed, Wait::kYes, unused);
         if (!applied && applied.error().code() != Code::kIo &&
             applied.error().code() != Code::kNoSpace) {
           return fail(Code::kCorrupt, fmt::format("the log record at {} cannot be applied: {}",

@@ -23,7 +23,7 @@ void BatchRun::apply_all(bool exclusive) {
     tree_.shape_.fetch_add(1, std::memory_order_acq_rel);  // T4: odd
     std::atomic_thread_fence(std::memory_order_seq_cst);
   }
-  if (log_ != nullptr) at_ = log_->reserve(batch_.payload().size());  // T2
+  at_ = log_.reserve(batch_.payload().size());  // T2
   reserved_ = true;
   live_before_.clear();
   for (const Target& target : targets_) live_before_.push_back(editor(target).live());

@@ -19,7 +19,7 @@ bool structural(const Batch::Step& step) {
 
 }  // namespace
 
-Result<void> Tree::apply(const Batch& batch, const LogWriter* log, Wait wait, Lsn& at) {
+Result<void> Tree::apply(const Batch& batch, const LogWriter& log, Wait wait, Lsn& at) {
   return BatchRun(*this, batch, log).run(wait, at);
 }
 
@@ -257,7 +257,7 @@ BatchRun::Outcome BatchRun::plan_room(bool exclusive) {
   kept_room_ = 0;
   for (Target& target : targets_) {
     if (target.room > kMaxRoom) {
-      if (log_ == nullptr || !log_->replays) {
+      if (!log_.replays) {
         error_ = Error(Code::kTooLarge, "a batch needs more room in one blob than a blob can have");
         return Outcome::kFailed;
       }

@@ -17,7 +17,7 @@ namespace holt {
 
 class BatchRun {
  public:
-  BatchRun(Tree& tree, const Batch& batch, const LogWriter* log)
+  BatchRun(Tree& tree, const Batch& batch, const LogWriter& log)
       : tree_(tree), batch_(batch), log_(log) {}
 
   Result<void> run(Wait wait, Lsn& at);
@@ -120,7 +120,7 @@ class BatchRun {
 
   Tree& tree_;
   const Batch& batch_;
-  const LogWriter* log_;
+  const LogWriter& log_;
   std::vector<Target> targets_;
   std::vector<Place> places_;
   std::vector<Tree::Hop> way_;

@@ -73,9 +73,9 @@ class Tree {
   Result<bool> scan(art::ScanBound& bound, const art::ScanFilter& filter, std::size_t limit,
                     art::ScanBuffer& out, Wait wait);
 
-  // Applies a batch. `log` is null when the log need not know. On success `at` is the reserved
-  // range's LSN, or is untouched when the batch holds conditions only.
-  Result<void> apply(const Batch& batch, const LogWriter* log, Wait wait, Lsn& at);
+  // Applies a batch. On success `at` is the reserved range's LSN, or is untouched when the batch
+  // holds conditions only, of which the log need not know.
+  Result<void> apply(const Batch& batch, const LogWriter& log, Wait wait, Lsn& at);
 
   // ---- background work; each returns false when there was nothing to do, or nothing can be done
   bool merge_one();
