@@ -20,7 +20,6 @@ std::uint32_t append_bytes(std::string& out, std::string_view bytes) {
   return at;
 }
 
-bool has_offset(Batch::Op op) { return op == Batch::Op::kPatch || op == Batch::Op::kAdd; }
 bool has_data(Batch::Op op) { return op != Batch::Op::kErase && op != Batch::Op::kErasePrefix; }
 
 // Reads a record's body; every method is false when it ends too early.
@@ -67,7 +66,7 @@ bool read_step(Reader& reader, Batch::Step& step) {
   if (!reader.number(step.key_size)) return false;
   step.key_at = reader.at();
   if (!reader.skip(step.key_size)) return false;
-  if (has_offset(step.op) && !reader.number(step.offset)) return false;
+  if (step.is_patch() && !reader.number(step.offset)) return false;
   if (!has_data(step.op)) return true;
   if (!reader.number(step.data_size)) return false;
   step.data_at = reader.at();
@@ -90,7 +89,7 @@ void Batch::change(Op op, Expect expect, std::string_view key, std::uint32_t off
   payload_ += static_cast<char>(op);
   append_number(payload_, step.key_size);
   step.key_at = append_bytes(payload_, key);
-  if (has_offset(op)) append_number(payload_, offset);
+  if (step.is_patch()) append_number(payload_, offset);
   if (has_data(op)) {
     append_number(payload_, step.data_size);
     step.data_at = append_bytes(payload_, data);

@@ -116,6 +116,13 @@ class Batch {
     std::uint32_t offset;  // kPatch, kAdd, kBytes
     std::uint32_t key_at, key_size;
     std::uint32_t data_at, data_size;  // value, bytes, new prefix, or the eight bytes of a delta
+
+    bool is_change() const { return kind == Kind::kChange; }
+    bool is_move() const { return is_change() && op == Op::kMove; }
+    // Works on a whole subtree.
+    bool is_structural() const { return is_move() || (is_change() && op == Op::kErasePrefix); }
+    // Changes part of a value, where it lies.
+    bool is_patch() const { return is_change() && (op == Op::kPatch || op == Op::kAdd); }
   };
   const std::vector<Step>& steps() const { return steps_; }
   std::string_view payload() const { return payload_; }  // the log record's body: all changes
@@ -132,7 +139,7 @@ class Batch {
   void condition(Kind kind, Expect expect, std::string_view key, std::uint32_t offset,
                  std::string_view data);
   std::string_view bytes(const Step& step, std::uint32_t at, std::uint32_t size) const {
-    return std::string_view(step.kind == Kind::kChange ? payload_ : conditions_).substr(at, size);
+    return std::string_view(step.is_change() ? payload_ : conditions_).substr(at, size);
   }
 
   std::vector<Step> steps_;

@@ -10,12 +10,7 @@ namespace holt {
 
 namespace {
 
-using Kind = Batch::Kind;
 using Op = Batch::Op;
-
-bool structural(const Batch::Step& step) {
-  return step.kind == Kind::kChange && (step.op == Op::kMove || step.op == Op::kErasePrefix);
-}
 
 }  // namespace
 
@@ -140,11 +135,11 @@ BatchRun::Outcome BatchRun::go(std::string_view key, bool prefix, bool whole_way
 }
 
 BatchRun::Outcome BatchRun::locate_step(const Step& step, Place& place, bool whole_way) {
-  const Outcome first = go(batch_.key(step), structural(step), whole_way, place.from);
+  const Outcome first = go(batch_.key(step), step.is_structural(), whole_way, place.from);
   if (first != Outcome::kApplied) return first;
   place.blob = add_way();
   place.second = place.blob;
-  if (step.kind == Kind::kChange && step.op == Op::kMove) {
+  if (step.is_move()) {
     const Outcome second = go(batch_.data(step), false, whole_way, place.second_from);
     if (second != Outcome::kApplied) return second;
     place.second = add_way();
@@ -195,9 +190,8 @@ bool BatchRun::still_ends_here(const Step& step, const Place& place) const {
     }
     return art::find(tree_.view(hop.frame), key, hop.depth).where != art::Where::kEdge;
   };
-  if (!ends(place.blob, batch_.key(step), structural(step))) return false;
-  return step.kind != Kind::kChange || step.op != Op::kMove ||
-         ends(place.second, batch_.data(step), false);
+  if (!ends(place.blob, batch_.key(step), step.is_structural())) return false;
+  return !step.is_move() || ends(place.second, batch_.data(step), false);
 }
 
 // All latches are taken even when one target is found changed: unlatch_targets() releases all.
@@ -232,15 +226,15 @@ void BatchRun::unlatch_targets(bool changed) {
 BatchRun::Outcome BatchRun::plan_room(bool exclusive) {
   const auto& steps = batch_.steps();
   for (std::size_t i = 0; i < steps.size(); ++i) {
-    if (steps[i].kind != Kind::kChange) continue;
-    if (!exclusive && structural(steps[i]) && !fits_shared(steps[i], places_[i])) {
+    if (!steps[i].is_change()) continue;
+    if (!exclusive && steps[i].is_structural() && !fits_shared(steps[i], places_[i])) {
       return Outcome::kNeedExclusive;
     }
     const std::size_t bound = bound_of(steps[i], places_[i], exclusive);
     Target& target = targets_[places_[i].blob];
     target.changes = true;
     target.room += bound;
-    if (steps[i].op != Op::kMove) continue;
+    if (!steps[i].is_move()) continue;
     targets_[places_[i].second].changes = true;
     targets_[places_[i].second].room += bound;
   }
@@ -300,9 +294,9 @@ std::size_t BatchRun::bound_of(const Step& step, const Place& place, bool exclus
 // Whether a structural step stays inside its blobs: no edge moves, and little is copied.
 bool BatchRun::fits_shared(const Step& step, const Place& place) const {
   const art::Editor blob = editor(targets_[place.blob]);
-  if (batch_.steps().size() > 1 && step.op == Op::kMove) {
+  if (batch_.steps().size() > 1 && step.is_move()) {
     // Steps that build on each other's moves need to look their blobs up again.
-    const auto moves = std::count_if(batch_.steps().begin(), batch_.steps().end(), structural);
+    const auto moves = std::ranges::count_if(batch_.steps(), &Step::is_structural);
     if (moves > 1) return false;
   }
   if (batch_.key(step).empty()) return false;
@@ -326,7 +320,7 @@ BatchRun::Outcome BatchRun::make_writable() {
 // A move may need a new blob each.
 BatchRun::Outcome BatchRun::take_spares() {
   for (const Step& step : batch_.steps()) {
-    if (step.kind != Kind::kChange || step.op != Op::kMove) continue;
+    if (!step.is_move()) continue;
     const auto frame = tree_.pool_.try_take();
     if (!frame) return Outcome::kNeedFrames;
     spares_.push_back(*frame);
