@@ -47,6 +47,7 @@ struct Options {
   std::uint32_t commit_interval_ms =
       5000;  // longest time an applied batch stays unsynced; 0: never
   bool create_if_missing = true;
+  bool error_if_exists = false;  // kExists when there is a store already; it is left as it is
   bool read_only = false;  // nothing on disk is changed; the log's tail is replayed in memory
 };
 inline constexpr std::uint64_t kMinCacheBytes = 16u << 20;
@@ -208,7 +209,7 @@ struct VerifyReport {
 class Store {
  public:
   // Opens the store in directory `path`, or makes one in a missing or empty directory.
-  // Errors: kBusy (another process has it open), kCorrupt, kInvalid (not a store), kIo, kNoSpace.
+  // Errors: kBusy (another process has it open), kExists (unwanted), kCorrupt, kInvalid (not a store), kIo, kNoSpace.
   static Result<std::unique_ptr<Store>> open(const std::string& path, const Options& options);
   // The same on any Storage; the tests' simulated device comes in here.
   static Result<std::unique_ptr<Store>> open(std::unique_ptr<Storage> storage,

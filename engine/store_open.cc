@@ -65,6 +65,7 @@ Result<void> Store::Impl::open() {
   if (fresh && !options_.create_if_missing) {
     return fail(Code::kNotFound, "there is no store here; make one with mkfs.holtfs");
   }
+  if (!fresh && options_.error_if_exists) return fail(Code::kExists, "there is a store here already");
   const auto superblock = fresh ? describe_new_store(options_.wal_bytes)
                                 : read_superblock(*storage_, blobs_, open_problems_);
   if (!superblock) return std::unexpected(superblock.error());

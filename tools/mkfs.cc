@@ -2,8 +2,6 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <filesystem>
-
 #include "fs/filesystem.h"
 #include "fs/parse_size.h"
 #include "tools/command_line.h"
@@ -11,13 +9,6 @@
 namespace {
 
 constexpr int kFailure = 1, kUsageError = 2;
-
-// A folder that holds something is never written to.
-bool is_free(const std::string& path) {
-  std::error_code error;
-  if (!std::filesystem::exists(path, error)) return true;
-  return std::filesystem::is_directory(path, error) && std::filesystem::is_empty(path, error);
-}
 
 }  // namespace
 
@@ -38,9 +29,9 @@ int main(int argc, char** argv) {
     return line.complain(fmt::format("--log-size takes a size such as 64M, not '{}'", log_size),
                     kUsageError);
   }
-  if (!is_free(path)) return line.complain(path + " is not an empty folder", kFailure);
 
   holtfs::FilesystemOptions options;
+  options.store.error_if_exists = true;
   options.store.wal_bytes = *log_bytes;
   options.root = {.uid = geteuid(), .gid = getegid()};
   auto fs = holtfs::Filesystem::open(path, options);
