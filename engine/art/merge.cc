@@ -93,7 +93,7 @@ void absorb_child(Editor& parent, std::uint32_t parent_depth, View child, std::u
   collapse(parent, path);
 }
 
-std::vector<BlobId> neighbours(View parent, std::uint32_t parent_depth, std::uint32_t child_depth,
+std::vector<BlobId> siblings(View parent, std::uint32_t parent_depth, std::uint32_t child_depth,
                                std::string_view key, BlobId self) {
   std::vector<BlobId> ids;
   const Path path = path_to_depth(parent, key, parent_depth, child_depth);
@@ -105,7 +105,7 @@ std::vector<BlobId> neighbours(View parent, std::uint32_t parent_depth, std::uin
   return ids;
 }
 
-void absorb_neighbour(Editor& parent, std::uint32_t parent_depth, Editor& child,
+void absorb_sibling(Editor& parent, std::uint32_t parent_depth, Editor& child,
                       std::uint32_t child_depth, View other, std::string_view key) {
   const Path path = path_to_depth(parent, key, parent_depth, child_depth);
   const Ref inner = parent.ref_at(path.back().place);

@@ -123,9 +123,9 @@ void BlobMap::commit(std::uint64_t epoch) {
   });
 }
 
-std::vector<Slot> BlobMap::give_back(std::uint32_t& end) {
+std::vector<Slot> BlobMap::take_discardable(std::uint32_t& end) {
   const MutexLock lock(mutex_);
-  auto slots = space_.give_back();
+  auto slots = space_.take_discardable();
   end = space_.end();
   return slots;
 }

@@ -114,7 +114,7 @@ Result<void> Checkpointer::run_round() {
   blobs_.commit(round.epoch);
   log_.release(round.position);  // K1
   std::uint32_t end = 0;
-  const std::vector<Slot> slots = blobs_.give_back(end);
+  const std::vector<Slot> slots = blobs_.take_discardable(end);
   storage_.discard_slots(slots);
   // Space that cannot be given back now is still there to be used.
   [[maybe_unused]] const auto cut = storage_.truncate_slots(end);

@@ -106,10 +106,10 @@ Tree::MergeStep Tree::merge_inside(std::string_view key, BlobId& miss) {
   const MergeStep chosen = choose_taker(key, parent, child, taker);
   if (chosen != MergeStep::kDone || taker.frame == kNoFrame) return chosen;
   if (taker.id == parent.id) return merge_into_parent(key, parent, child);
-  return merge_neighbours(key, parent, child, taker);
+  return merge_siblings(key, parent, child, taker);
 }
 
-// Who takes the child over: the parent if it is roomy, else a neighbour; left unset when nobody
+// Who takes the child over: the parent if it is roomy, else a sibling; left unset when nobody
 // can. No blob's bytes change, the gate is ours, but only the latches keep readers from evicting
 // what is looked at.
 Tree::MergeStep Tree::choose_taker(std::string_view key, const Hop& parent, const Hop& child,
@@ -128,12 +128,12 @@ Tree::MergeStep Tree::choose_taker(std::string_view key, const Hop& parent, cons
       taker = parent;
     } else {
       for (const BlobId id :
-           art::neighbours(view(parent.frame), parent.depth, child.depth, key, child.id)) {
-        Hop neighbour;
-        if (enter(id, child.depth, neighbour) != Step::kOk) continue;  // not worth a read
-        const std::size_t size = view(neighbour.frame).live();
-        if (!still(neighbour) || size + live + art::kMergeSlack > limit) continue;
-        taker = neighbour;
+           art::siblings(view(parent.frame), parent.depth, child.depth, key, child.id)) {
+        Hop sibling;
+        if (enter(id, child.depth, sibling) != Step::kOk) continue;  // not worth a read
+        const std::size_t size = view(sibling.frame).live();
+        if (!still(sibling) || size + live + art::kMergeSlack > limit) continue;
+        taker = sibling;
         break;
       }
     }
@@ -194,19 +194,19 @@ Tree::MergeStep Tree::merge_into_parent(std::string_view key, const Hop& parent,
   return MergeStep::kDone;
 }
 
-Tree::MergeStep Tree::merge_neighbours(std::string_view key, const Hop& parent, const Hop& child,
-                                       const Hop& neighbour) {
-  const MergeStep latched = latch_for_merge(std::array{parent, child, neighbour});
+Tree::MergeStep Tree::merge_siblings(std::string_view key, const Hop& parent, const Hop& child,
+                                       const Hop& sibling) {
+  const MergeStep latched = latch_for_merge(std::array{parent, child, sibling});
   if (latched != MergeStep::kDone) return latched;
   art::Editor above(pool_.bytes(parent.frame));
-  art::Editor taker(pool_.bytes(neighbour.frame));
+  art::Editor taker(pool_.bytes(sibling.frame));
   const art::View below = view(child.frame);
   if (taker.room() < below.live() + art::kMergeSlack) art::compact(taker);
-  art::absorb_neighbour(above, parent.depth, taker, child.depth, below, key);
+  art::absorb_sibling(above, parent.depth, taker, child.depth, below, key);
   mark_changed(parent.frame);
-  mark_changed(neighbour.frame);
+  mark_changed(sibling.frame);
   finish_merge(key, child);
-  pool_.frame(neighbour.frame).latch.unlock();
+  pool_.frame(sibling.frame).latch.unlock();
   pool_.frame(parent.frame).latch.unlock();
   return MergeStep::kDone;
 }

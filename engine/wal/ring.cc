@@ -74,7 +74,7 @@ void Ring::sync_async(Lsn lsn, std::function<void(Result<void>)> done) {
 void Ring::trim(Lsn lsn) {
   impl_->admission_.give_back(impl_->committer_.trim(lsn));
   // The half may have been crossed again while the checkpoint ran, which nobody reported.
-  impl_->admission_.press_if_above_half();
+  impl_->admission_.signal_pressure_if_above_half();
 }
 
 void Ring::poison(const Error& cause) { impl_->committer_.poison(cause); }

@@ -132,7 +132,7 @@ void on_fsync(fuse_req_t request, fuse_ino_t ino, int, fuse_file_info*) noexcept
   };
   const bool contents = connection.fs.has_contents_to_sync(Ino{ino});
   if (!contents || connection.ending) return finish(std::move(reply), contents);
-  connection.workers.post([finish, token = Elsewhere(connection),
+  connection.workers.post([finish, token = Deferred(connection),
                            reply = std::move(reply)]() mutable { finish(std::move(reply), true); });
 }
 

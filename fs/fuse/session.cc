@@ -106,8 +106,8 @@ class SignalThread {
     connection_.ending = true;
     const bool gone = umount2(mountpoint_.c_str(), UMOUNT_NOFOLLOW | MNT_DETACH) == 0;
     connection_.unmounted = gone;
-    for (auto left = connection_.elsewhere.load(); left != 0; left = connection_.elsewhere.load()) {
-      connection_.elsewhere.wait(left);
+    for (auto left = connection_.deferred.load(); left != 0; left = connection_.deferred.load()) {
+      connection_.deferred.wait(left);
     }
     fuse_session_exit(session_);
   }
