@@ -25,21 +25,13 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/base/limits.h"
 #include "engine/base/result.h"
 #include "engine/base/types.h"
 
 namespace holt {
 
 class Storage;
-
-inline constexpr std::size_t kMaxKeyBytes = 32 * 1024;
-inline constexpr std::size_t kMaxValueBytes = 64 * 1024;
-// What one batch may occupy in the log, keys and values included. Its puts, which may all belong
-// into one blob, must besides fit into half a blob, 256 KiB, with keys counted twice and 576 bytes
-// for each.
-inline constexpr std::size_t kMaxBatchBytes = 1024 * 1024;
-// Blobs one batch may touch; keys that lie close together share one.
-inline constexpr std::size_t kMaxBatchOps = 64;
 
 struct Options {
   std::uint64_t cache_bytes = 256u << 20;  // memory for blob frames; at least kMinCacheBytes
@@ -48,9 +40,8 @@ struct Options {
       5000;  // longest time an applied batch stays unsynced; 0: never
   bool create_if_missing = true;
   bool error_if_exists = false;  // kExists when there is a store already; it is left as it is
-  bool read_only = false;  // nothing on disk is changed; the log's tail is replayed in memory
+  bool read_only = false;        // nothing on disk is changed; the log's tail is replayed in memory
 };
-inline constexpr std::uint64_t kMinCacheBytes = 16u << 20;
 
 // Whether a call may wait for a read from disk, or answers kWouldBlock instead.
 enum class Wait : std::uint8_t { kYes, kNo };
@@ -209,7 +200,8 @@ struct VerifyReport {
 class Store {
  public:
   // Opens the store in directory `path`, or makes one in a missing or empty directory.
-  // Errors: kBusy (another process has it open), kExists (unwanted), kCorrupt, kInvalid (not a store), kIo, kNoSpace.
+  // Errors: kBusy (another process has it open), kExists (unwanted), kCorrupt, kInvalid (not a
+  // store), kIo, kNoSpace.
   static Result<std::unique_ptr<Store>> open(const std::string& path, const Options& options);
   // The same on any Storage; the tests' simulated device comes in here.
   static Result<std::unique_ptr<Store>> open(std::unique_ptr<Storage> storage,

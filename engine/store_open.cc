@@ -63,9 +63,10 @@ Result<void> Store::Impl::open() {
   pool_ = std::move(*pool);
   const bool fresh = storage_->fresh();
   if (fresh && !options_.create_if_missing) {
-    return fail(Code::kNotFound, "there is no store here; make one with mkfs.holtfs");
+    return fail(Code::kNotFound, "there is no store here");
   }
-  if (!fresh && options_.error_if_exists) return fail(Code::kExists, "there is a store here already");
+  if (!fresh && options_.error_if_exists)
+    return fail(Code::kExists, "there is a store here already");
   const auto superblock = fresh ? describe_new_store(options_.wal_bytes)
                                 : read_superblock(*storage_, blobs_, open_problems_);
   if (!superblock) return std::unexpected(superblock.error());

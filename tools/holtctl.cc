@@ -159,8 +159,8 @@ holt::Result<void> stat(const holt::Store& store) {
 
 int main(int argc, char** argv) {
   std::string path;
-  holtfs::CommandLine line(
-      "holtctl", "Shows what is in the holtfs filesystem in the folder STORE.", kUsageError);
+  holtfs::CommandLine line("holtctl", "Shows what is in the holtfs filesystem in the folder STORE.",
+                           kUsageError);
   CLI::App* const dump_command =
       line.app.add_subcommand("dump", "print every record, each as one line of JSON, in key order");
   CLI::App* const stat_command = line.app.add_subcommand("stat", "print figures, as JSON");

@@ -27,7 +27,7 @@ int main(int argc, char** argv) {
   const auto log_bytes = holtfs::parse_size(log_size);
   if (!log_bytes) {
     return line.complain(fmt::format("--log-size takes a size such as 64M, not '{}'", log_size),
-                    kUsageError);
+                         kUsageError);
   }
 
   holtfs::FilesystemOptions options;

@@ -5,7 +5,7 @@
 
 #include <fmt/format.h>
 
-#include "engine/holt.h"
+#include "engine/base/limits.h"
 
 namespace holt::art {
 

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "engine/holt.h"
+#include "engine/base/limits.h"
 
 namespace holt::art {
 

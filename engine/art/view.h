@@ -25,6 +25,7 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/base/limits.h"
 #include "engine/base/types.h"
 #include "engine/format.h"
 
@@ -32,9 +33,6 @@ namespace holt::art {
 
 // A node inside a blob: offset / 8; 0 is none.
 using Ref = std::uint16_t;
-
-// How far behind the last frame an optimistic reader may look: the largest clamped leaf or prefix.
-inline constexpr std::size_t kFramePad = 256 * 1024;
 
 // ---- relaxed atomic access to little-endian integers at any aligned place
 

@@ -6,10 +6,12 @@
 #include <fmt/format.h>
 
 #include "engine/base/check.h"
+#include "engine/base/limits.h"
 #include "engine/format.h"
-#include "engine/frame/pool.h"
 
 namespace holt {
+
+static_assert(index_of(kNoSlot) == kDiskNoSlot);
 
 Result<BlobId> BlobMap::allocate() {
   const MutexLock lock(mutex_);

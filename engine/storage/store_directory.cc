@@ -107,8 +107,7 @@ Result<void> take_lock(StoreDirectory& store, bool read_only) {
   while (::flock(fd->get(), (read_only ? LOCK_SH : LOCK_EX) | LOCK_NB) != 0) {
     if (errno == EINTR) continue;
     if (errno == EWOULDBLOCK) {
-      return fail(Code::kBusy,
-                  store.path + " is in use: unmount it or end the program that has it open");
+      return fail(Code::kBusy, store.path + " is in use: end the program that has it open");
     }
     return fail_errno(errno, "cannot lock " + shown);
   }

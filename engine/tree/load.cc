@@ -8,6 +8,7 @@
 #include "engine/art/check.h"
 #include "engine/base/check.h"
 #include "engine/base/checksum.h"
+#include "engine/base/limits.h"
 #include "engine/storage/storage.h"
 #include "engine/tree/tree.h"
 

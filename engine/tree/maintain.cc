@@ -195,7 +195,7 @@ Tree::MergeStep Tree::merge_into_parent(std::string_view key, const Hop& parent,
 }
 
 Tree::MergeStep Tree::merge_siblings(std::string_view key, const Hop& parent, const Hop& child,
-                                       const Hop& sibling) {
+                                     const Hop& sibling) {
   const MergeStep latched = latch_for_merge(std::array{parent, child, sibling});
   if (latched != MergeStep::kDone) return latched;
   art::Editor above(pool_.bytes(parent.frame));

@@ -160,7 +160,7 @@ class Tree {
   MergeStep choose_taker(std::string_view key, const Hop& parent, const Hop& child, Hop& taker);
   MergeStep merge_into_parent(std::string_view key, const Hop& parent, const Hop& child);
   MergeStep merge_siblings(std::string_view key, const Hop& parent, const Hop& child,
-                             const Hop& sibling);
+                           const Hop& sibling);
   MergeStep latch_for_merge(std::span<const Hop> hops);
   void finish_merge(std::string_view key, const Hop& gone);
   // Whether a key begins with `prefix`, the search for which ends in the blob `at`. The caller has

@@ -13,12 +13,11 @@
 #include "fs/errno_table.h"
 #include "fs/filesystem.h"
 #include "fs/fuse/libfuse.h"
+#include "fs/fuse/options.h"
 #include "fs/fuse/reply.h"
 #include "fs/fuse/workers.h"
 
 namespace holtfs {
-
-enum class ReaddirPlus : std::uint8_t { kAuto, kYes, kNo };
 
 struct Connection {
   Connection(Filesystem& served, std::size_t worker_threads)
@@ -32,9 +31,9 @@ struct Connection {
   // Set when the mount is about to end: from then on the thread that takes a request also answers
   // it.
   std::atomic<bool> ending{false};
-  std::atomic<bool> unmounted{false};       // by force, while it was busy
+  std::atomic<bool> unmounted{false};      // by force, while it was busy
   std::atomic<std::uint64_t> deferred{0};  // requests to be answered by other threads
-  Workers workers;                          // last: its threads use the rest
+  Workers workers;                         // last: its threads use the rest
 };
 
 // Counts a request as one that another thread answers, for as long as it exists.
@@ -81,8 +80,7 @@ inline void answer_when_durable(Connection& connection, Reply reply, auto answer
     return answer(reply);
   }
   // std::function wants a copyable target.
-  auto held =
-      std::make_shared<std::pair<Deferred, Reply>>(Deferred(connection), std::move(reply));
+  auto held = std::make_shared<std::pair<Deferred, Reply>>(Deferred(connection), std::move(reply));
   connection.fs.sync_async([held, answer = std::move(answer)](int err) mutable {
     if (err != 0) return held->second.error(err);
     answer(held->second);

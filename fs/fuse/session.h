@@ -7,7 +7,9 @@
 #pragma once
 
 #include <functional>
+#include <string>
 
+#include "fs/filesystem.h"
 #include "fs/fuse/options.h"
 
 namespace holtfs {

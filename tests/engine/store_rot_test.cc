@@ -138,7 +138,7 @@ void collect_nodes(art::View blob, art::Ref ref, std::map<NodeKind, std::vector<
 // A copy of an image with what a frame has around it.
 class FrameCopy {
  public:
-  explicit FrameCopy(const Image& image) : words_((kBlobBytes + art::kFramePad) / 8) {
+  explicit FrameCopy(const Image& image) : words_((kBlobBytes + kFramePad) / 8) {
     std::memcpy(words_.data(), image.bytes.data(), image.bytes.size());
   }
   std::byte* bytes() { return reinterpret_cast<std::byte*>(words_.data()); }
