@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "engine/art/view.h"
+#include "engine/base/buffer.h"
 #include "engine/base/check.h"
 #include "engine/base/checksum.h"
 #include "engine/format.h"
@@ -17,16 +18,10 @@ namespace {
 
 constexpr std::size_t kGroup = 8;  // images written at once
 
-std::size_t round_to_page(std::size_t bytes) { return (bytes + kDiskPage - 1) & ~(kDiskPage - 1); }
-
 }  // namespace
 
-// Page-aligned memory for one group of images.
 struct Checkpointer::Buffers {
-  struct alignas(kDiskPage) Image {
-    std::array<std::byte, kBlobBytes> bytes;
-  };
-  std::array<Image, kGroup> images;
+  std::array<BlobBuffer, kGroup> images;
 };
 
 Checkpointer::Checkpointer(Storage& storage, FramePool& pool, BlobMap& blobs, Gate& gate,

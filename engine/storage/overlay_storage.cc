@@ -9,8 +9,6 @@
 #include <mutex>
 #include <utility>
 
-#include "engine/format.h"
-
 namespace holt {
 
 namespace {
@@ -46,12 +44,7 @@ Result<void> OverlayStorage::read_slot(Slot slot, std::span<std::byte> out) {
     const std::shared_lock lock(mutex_);
     if (!written_.contains(index_of(slot))) return base_->read_slot(slot, out);
   }
-  const std::uint64_t offset = std::uint64_t{index_of(slot)} * kBlobBytes;
-  auto got = read_up_to(file_.get(), out, offset, kShown);
-  if (!got) return pass(got);
-  if (*got == out.size()) return {};
-  return fail(Code::kIo,
-              std::string(kShown) + " ends inside slot " + std::to_string(index_of(slot)));
+  return slot_io_.read(slot, out);
 }
 
 Result<void> OverlayStorage::write_slots(std::span<const SlotWrite> writes) {

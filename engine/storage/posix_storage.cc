@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "engine/base/buffer.h"
 #include "engine/base/check.h"
 #include "engine/format.h"
 #include "engine/storage/overlay_storage.h"
@@ -90,12 +91,7 @@ Result<void> PosixStorage::open_blobs() {
 // ---- blob slots
 
 Result<void> PosixStorage::read_slot(Slot slot, std::span<std::byte> out) {
-  CHECK(out.size() <= kBlobBytes && out.size() % kDiskPage == 0, "a slot is read in whole pages");
-  const std::uint64_t offset = std::uint64_t{index_of(slot)} * kBlobBytes;
-  auto got = read_up_to(blobs_.fd.get(), out, offset, blobs_.shown);
-  if (!got) return pass(got);
-  if (*got == out.size()) return {};
-  return fail(Code::kIo, blobs_.shown + " ends inside slot " + std::to_string(index_of(slot)));
+  return slot_io_->read(slot, out);
 }
 
 Result<void> PosixStorage::write_slots(std::span<const SlotWrite> writes) {

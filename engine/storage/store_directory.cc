@@ -12,6 +12,7 @@
 #include <string_view>
 #include <utility>
 
+#include "engine/base/buffer.h"
 #include "engine/format.h"
 
 namespace holt {

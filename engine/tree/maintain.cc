@@ -11,6 +11,7 @@
 #include "engine/art/check.h"
 #include "engine/art/copy.h"
 #include "engine/art/merge.h"
+#include "engine/base/buffer.h"
 #include "engine/base/check.h"
 #include "engine/tree/tree.h"
 
@@ -23,10 +24,6 @@ constexpr std::size_t kMergedAtMost =
     kBlobBytes / 4 * 3;                 // so that the next insert does not split it again
 constexpr std::size_t kDrained = 1024;  // header and an empty root of any kind
 constexpr std::size_t kMaxQueued = 1024;
-
-struct alignas(kDiskPage) Copy {
-  std::array<std::byte, kBlobBytes> bytes;
-};
 
 }  // namespace
 
@@ -264,7 +261,7 @@ Result<void> Tree::copy_blob(BlobId id, std::byte* to) {
 }
 
 Result<bool> Tree::holds_key(const Hop& at, std::string_view prefix, Wait wait) {
-  const auto copy = std::make_unique_for_overwrite<Copy>();
+  const auto copy = std::make_unique_for_overwrite<BlobBuffer>();
   const art::View blob(copy->bytes.data());
   if (auto read = copy_blob(at.id, copy->bytes.data()); !read) return pass(read);
   const auto spot = art::find_prefix(blob, prefix, at.depth);
@@ -284,7 +281,7 @@ Result<bool> Tree::holds_key(const Hop& at, std::string_view prefix, Wait wait) 
 }
 
 void Tree::visit_blobs(const std::function<void(const Visited&)>& visit) {
-  const auto copy = std::make_unique_for_overwrite<Copy>();
+  const auto copy = std::make_unique_for_overwrite<BlobBuffer>();
   std::byte* bytes = copy->bytes.data();
   std::vector<BlobId> todo = blobs_.snapshot().drops;
   const std::set<BlobId> dropped(todo.begin(), todo.end());

@@ -5,9 +5,9 @@
 #include <string>
 #include <utility>
 
+#include "engine/base/buffer.h"
 #include "engine/base/check.h"
 #include "engine/format.h"
-#include "engine/storage/posix_file.h"
 
 namespace holt::sim {
 
