@@ -35,6 +35,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
 #include "engine/base/gate.h"
@@ -213,6 +214,8 @@ class Filesystem {
   Outcome<void> stage_capability_loss(const Caller& caller, const Located& at, Inode& after,
                                       holt::Batch& batch);
 
+  template <class Read>
+  auto read_inode(Ino ino, Read read) -> std::invoke_result_t<Read, Node&, const Located&>;
   template <class Change>
   Outcome<Inode> change_inode(const Caller& caller, Ino ino, Change change);
 

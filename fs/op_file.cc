@@ -49,13 +49,10 @@ Outcome<std::size_t> Filesystem::read(const Caller& caller, Ino ino, std::uint64
     done += static_cast<std::size_t>(got);
   }
   if (options_.atime == AtimePolicy::kNever) return done;
-  const holt::SharedGate gate(gate_);
-  Node* const node = nodes_.find(ino);
-  if (node == nullptr) return fail(ESTALE);
-  const auto lock = file_locks_.shared(ino);
-  const Located at = locate(*node);
-  if (const Outcome<Inode> inode = load(caller, *node, at)) touch_atime(caller, at, *inode);
-  return done;
+  return read_inode(ino, [&](Node& node, const Located& at) -> Outcome<std::size_t> {
+    if (const Outcome<Inode> inode = load(caller, node, at)) touch_atime(caller, at, *inode);
+    return done;
+  });
 }
 
 Outcome<std::size_t> Filesystem::write(const Caller& caller, Ino ino, std::uint64_t offset,

@@ -12,6 +12,14 @@ void open_without_state(fuse_file_info& info) {
   info.noflush = 1;
 }
 
+// An entry that the kernel did not take is forgotten on its behalf.
+auto answer_created(fuse_req_t request, const fuse_file_info& info) {
+  return [&fs = connection_of(request).fs, opened = info](Reply& reply, Entry& entry) mutable {
+    open_without_state(opened);
+    if (!reply.created(entry, opened)) fs.forget(entry.attr.ino, 1);
+  };
+}
+
 void on_create(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t mode,
                fuse_file_info* info) noexcept {
   serve_change(
@@ -20,10 +28,7 @@ void on_create(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t m
           Filesystem& fs, const Caller& caller) {
         return fs.create(caller, Ino{parent}, name, mode, exclusive);
       },
-      [&fs = connection_of(request).fs, opened = *info](Reply& reply, Entry& entry) mutable {
-        open_without_state(opened);
-        if (!reply.created(entry, opened)) fs.forget(entry.attr.ino, 1);
-      });
+      answer_created(request, *info));
 }
 
 void on_tmpfile(fuse_req_t request, fuse_ino_t parent, mode_t mode, fuse_file_info* info) noexcept {
@@ -32,10 +37,7 @@ void on_tmpfile(fuse_req_t request, fuse_ino_t parent, mode_t mode, fuse_file_in
       [parent, mode](Filesystem& fs, const Caller& caller) {
         return fs.tmpfile(caller, Ino{parent}, mode);
       },
-      [&fs = connection_of(request).fs, opened = *info](Reply& reply, Entry& entry) mutable {
-        open_without_state(opened);
-        if (!reply.created(entry, opened)) fs.forget(entry.attr.ino, 1);
-      });
+      answer_created(request, *info));
 }
 
 // Once answered so, the kernel opens and closes files by itself. A file lives until it is

@@ -71,13 +71,6 @@ void on_libfuse_message(fuse_log_level level, const char* format, va_list args) 
   }
 }
 
-sigset_t ending_signals() {
-  sigset_t signals;
-  sigemptyset(&signals);
-  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
-  return signals;
-}
-
 // Waits for a signal that asks for the end, and brings it about. Another thread ends this by
 // SIGTERM.
 class SignalThread {
@@ -132,6 +125,13 @@ int loop(fuse_session* session, bool uring) {
 }
 
 }  // namespace
+
+sigset_t ending_signals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
+  return signals;
+}
 
 std::string run_session(Filesystem& fs, const MountOptions& options,
                         const std::function<void()>& mounted) {

@@ -6,6 +6,8 @@
 // threads down. Thread safety: one thread runs it.
 #pragma once
 
+#include <signal.h>
+
 #include <functional>
 #include <string>
 
@@ -13,6 +15,9 @@
 #include "fs/fuse/options.h"
 
 namespace holtfs {
+
+// They end the mount. REQUIRES of run_session(): every thread has them blocked.
+sigset_t ending_signals();
 
 // Mounts, calls `mounted`, serves until the end. An error sentence, or nothing.
 std::string run_session(Filesystem& fs, const MountOptions& options,
