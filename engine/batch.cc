@@ -74,18 +74,24 @@ bool read_step(Reader& reader, Batch::Step& step) {
          (step.op != Batch::Op::kAdd || step.data_size == sizeof(Le64));
 }
 
+// Where its bytes lie is still to be said.
+Batch::Step step_of(Batch::Op op, Batch::Kind kind, Batch::Expect expect, std::string_view key,
+                    std::uint32_t offset, std::string_view data) {
+  return {.op = op,
+          .kind = kind,
+          .expect = expect,
+          .offset = offset,
+          .key_at = 0,
+          .key_size = static_cast<std::uint32_t>(key.size()),
+          .data_at = 0,
+          .data_size = static_cast<std::uint32_t>(data.size())};
+}
+
 }  // namespace
 
 void Batch::change(Op op, Expect expect, std::string_view key, std::uint32_t offset,
                    std::string_view data) {
-  Step step{.op = op,
-            .kind = Kind::kChange,
-            .expect = expect,
-            .offset = offset,
-            .key_at = 0,
-            .key_size = static_cast<std::uint32_t>(key.size()),
-            .data_at = 0,
-            .data_size = static_cast<std::uint32_t>(data.size())};
+  Step step = step_of(op, Kind::kChange, expect, key, offset, data);
   payload_ += static_cast<char>(op);
   append_number(payload_, step.key_size);
   step.key_at = append_bytes(payload_, key);
@@ -99,14 +105,7 @@ void Batch::change(Op op, Expect expect, std::string_view key, std::uint32_t off
 
 void Batch::condition(Kind kind, Expect expect, std::string_view key, std::uint32_t offset,
                       std::string_view data) {
-  Step step{.op = {},
-            .kind = kind,
-            .expect = expect,
-            .offset = offset,
-            .key_at = 0,
-            .key_size = static_cast<std::uint32_t>(key.size()),
-            .data_at = 0,
-            .data_size = static_cast<std::uint32_t>(data.size())};
+  Step step = step_of({}, kind, expect, key, offset, data);
   step.key_at = append_bytes(conditions_, key);
   step.data_at = append_bytes(conditions_, data);
   steps_.push_back(step);
