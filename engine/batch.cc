@@ -2,8 +2,6 @@
 //
 // The form of a change in the log, integers in LEB128: op (1 byte), key size, key; then for put and
 // move: size and bytes; for patch and add: offset, size and bytes, which are 8 for add.
-#include <cstring>
-
 #include "engine/base/le.h"
 #include "engine/holt.h"
 
@@ -22,7 +20,6 @@ std::uint32_t append_bytes(std::string& out, std::string_view bytes) {
   return at;
 }
 
-bool has_offset(Batch::Op op) { return op == Batch::Op::kPatch || op == Batch::Op::kAdd; }
 bool has_data(Batch::Op op) { return op != Batch::Op::kErase && op != Batch::Op::kErasePrefix; }
 
 // Reads a record's body; every method is false when it ends too early.
@@ -69,7 +66,7 @@ bool read_step(Reader& reader, Batch::Step& step) {
   if (!reader.number(step.key_size)) return false;
   step.key_at = reader.at();
   if (!reader.skip(step.key_size)) return false;
-  if (has_offset(step.op) && !reader.number(step.offset)) return false;
+  if (step.is_patch() && !reader.number(step.offset)) return false;
   if (!has_data(step.op)) return true;
   if (!reader.number(step.data_size)) return false;
   step.data_at = reader.at();
@@ -77,22 +74,28 @@ bool read_step(Reader& reader, Batch::Step& step) {
          (step.op != Batch::Op::kAdd || step.data_size == sizeof(Le64));
 }
 
+// Where its bytes lie is still to be said.
+Batch::Step step_of(Batch::Op op, Batch::Kind kind, Batch::Expect expect, std::string_view key,
+                    std::uint32_t offset, std::string_view data) {
+  return {.op = op,
+          .kind = kind,
+          .expect = expect,
+          .offset = offset,
+          .key_at = 0,
+          .key_size = static_cast<std::uint32_t>(key.size()),
+          .data_at = 0,
+          .data_size = static_cast<std::uint32_t>(data.size())};
+}
+
 }  // namespace
 
 void Batch::change(Op op, Expect expect, std::string_view key, std::uint32_t offset,
                    std::string_view data) {
-  Step step{.op = op,
-            .kind = Kind::kChange,
-            .expect = expect,
-            .offset = offset,
-            .key_at = 0,
-            .key_size = static_cast<std::uint32_t>(key.size()),
-            .data_at = 0,
-            .data_size = static_cast<std::uint32_t>(data.size())};
+  Step step = step_of(op, Kind::kChange, expect, key, offset, data);
   payload_ += static_cast<char>(op);
   append_number(payload_, step.key_size);
   step.key_at = append_bytes(payload_, key);
-  if (has_offset(op)) append_number(payload_, offset);
+  if (step.is_patch()) append_number(payload_, offset);
   if (has_data(op)) {
     append_number(payload_, step.data_size);
     step.data_at = append_bytes(payload_, data);
@@ -102,14 +105,7 @@ void Batch::change(Op op, Expect expect, std::string_view key, std::uint32_t off
 
 void Batch::condition(Kind kind, Expect expect, std::string_view key, std::uint32_t offset,
                       std::string_view data) {
-  Step step{.op = {},
-            .kind = kind,
-            .expect = expect,
-            .offset = offset,
-            .key_at = 0,
-            .key_size = static_cast<std::uint32_t>(key.size()),
-            .data_at = 0,
-            .data_size = static_cast<std::uint32_t>(data.size())};
+  Step step = step_of({}, kind, expect, key, offset, data);
   step.key_at = append_bytes(conditions_, key);
   step.data_at = append_bytes(conditions_, data);
   steps_.push_back(step);

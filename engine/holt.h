@@ -25,23 +25,13 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/base/limits.h"
 #include "engine/base/result.h"
 #include "engine/base/types.h"
 
 namespace holt {
 
 class Storage;
-
-inline constexpr std::size_t kMaxKeyBytes = 32 * 1024;
-inline constexpr std::size_t kMaxValueBytes = 64 * 1024;
-// What the changes of one batch may occupy in the log, keys and values included; with the record's
-// header they must also fit into a quarter of the log. All of them may belong into one blob, so
-// they must besides fit into half a blob, 256 KiB, with the keys of puts counted twice and 576
-// bytes for each; into 192 KiB when there are moves, which count their new prefix three times and
-// 640 bytes.
-inline constexpr std::size_t kMaxBatchBytes = 1024 * 1024;
-// Steps of one batch: changes and preconditions.
-inline constexpr std::size_t kMaxBatchOps = 64;
 
 struct Options {
   std::uint64_t cache_bytes = 256u << 20;  // memory for blob frames; at least kMinCacheBytes
@@ -52,9 +42,9 @@ struct Options {
   // Called once, by any thread, when the log failed and the store turned read-only. It must neither
   // block nor call the store.
   std::function<void(const Error&)> on_poison = {};
-  bool read_only = false;  // nothing on disk is changed; the log's tail is replayed in memory
+  bool error_if_exists = false;  // kExists when there is a store already; it is left as it is
+  bool read_only = false;        // nothing on disk is changed; the log's tail is replayed in memory
 };
-inline constexpr std::uint64_t kMinCacheBytes = 16u << 20;
 
 // Whether a call may wait for a read from disk, or answers kWouldBlock instead.
 enum class Wait : std::uint8_t { kYes, kNo };
@@ -121,6 +111,13 @@ class Batch {
     std::uint32_t offset;  // kPatch, kAdd, kBytes
     std::uint32_t key_at, key_size;
     std::uint32_t data_at, data_size;  // value, bytes, new prefix, or the eight bytes of a delta
+
+    bool is_change() const { return kind == Kind::kChange; }
+    bool is_move() const { return is_change() && op == Op::kMove; }
+    // Works on a whole subtree.
+    bool is_structural() const { return is_move() || (is_change() && op == Op::kErasePrefix); }
+    // Changes part of a value, where it lies.
+    bool is_patch() const { return is_change() && (op == Op::kPatch || op == Op::kAdd); }
   };
   const std::vector<Step>& steps() const { return steps_; }
   std::string_view payload() const { return payload_; }  // the log record's body: all changes
@@ -137,7 +134,7 @@ class Batch {
   void condition(Kind kind, Expect expect, std::string_view key, std::uint32_t offset,
                  std::string_view data);
   std::string_view bytes(const Step& step, std::uint32_t at, std::uint32_t size) const {
-    return std::string_view(step.kind == Kind::kChange ? payload_ : conditions_).substr(at, size);
+    return std::string_view(step.is_change() ? payload_ : conditions_).substr(at, size);
   }
 
   std::vector<Step> steps_;
@@ -206,8 +203,9 @@ struct VerifyReport {
 class Store {
  public:
   // Opens the store in directory `path`, or makes one in a missing or empty directory.
-  // Errors: kBusy (another process has it open, and not both are read-only), kCorrupt, kInvalid (no
-  // store, or an impossible size among the options), kIo, kNoSpace.
+  // Errors: kBusy (another process has it open, and not both are read-only), kExists (unwanted),
+  // kCorrupt, kInvalid (no store, or an impossible size among the options), kIo, kNoSpace, kTooLarge
+  // (the log holds a batch for which the cache is too small).
   static Result<std::unique_ptr<Store>> open(const std::string& path, const Options& options);
   // The same on any Storage; the tests' simulated device comes in here.
   static Result<std::unique_ptr<Store>> open(std::unique_ptr<Storage> storage,

@@ -1,7 +1,5 @@
 #include "engine/holt.h"
 
-#include <mutex>
-
 #include <fmt/format.h>
 
 #include "engine/art/check.h"
@@ -56,11 +54,11 @@ Result<Lsn> Store::Impl::apply(const Batch& batch, Wait wait) {
   const std::size_t size = batch.payload().size();
   Lsn at{};
   if (size == 0) {
-    if (auto checked = tree_->apply(batch, nullptr, wait, at); !checked) return pass(checked);
+    if (auto checked = tree_->apply(batch, log_writer_, wait, at); !checked) return pass(checked);
     return ring_->published();
   }
   if (auto admitted = ring_->admit(size); !admitted) return pass(admitted);  // T3: before the gate
-  if (auto applied = tree_->apply(batch, &log_writer_, wait, at); !applied) {
+  if (auto applied = tree_->apply(batch, log_writer_, wait, at); !applied) {
     ring_->cancel(size);
     return pass(applied);
   }

@@ -47,7 +47,7 @@ class Store::Impl {
   std::vector<std::string> open_problems_;  // damage met and survived while opening
 
  private:
-  Result<void> create(Superblock& superblock);
+  Result<Lsn> create(const Superblock& superblock);
   Result<Lsn> recover(const Superblock& superblock);
   Result<void> start(const Superblock& superblock, Lsn end);
   LogSide log_side_of_recovery();

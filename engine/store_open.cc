@@ -35,6 +35,18 @@ std::array<unsigned char, 16> random_uuid() {
   return uuid;
 }
 
+Result<Superblock> describe_new_store(std::uint64_t wal_bytes) {
+  Superblock superblock;
+  superblock.wal_bytes = wal_bytes / kLogUnit * kLogUnit;
+  superblock.wal_segments = kSegments;
+  superblock.uuid = random_uuid();
+  if (superblock.wal_bytes < kMinLogBytes || superblock.wal_bytes > kMaxLogBytes) {
+    return fail(Code::kInvalid, fmt::format("the log must have between {} MiB and {} GiB",
+                                            kMinLogBytes >> 20, kMaxLogBytes >> 30));
+  }
+  return superblock;
+}
+
 }  // namespace
 
 Store::Impl::Impl(std::unique_ptr<Storage> storage, const Options& options)
@@ -49,47 +61,33 @@ Result<void> Store::Impl::open() {
   auto pool = FramePool::create(options_.cache_bytes);
   if (!pool) return pass(pool);
   pool_ = std::move(*pool);
-  Superblock superblock;
   const bool fresh = storage_->fresh();
   if (fresh && !options_.create_if_missing) {
-    return fail(Code::kNotFound, "there is no store here; make one with mkfs.holtfs");
+    return fail(Code::kNotFound, "there is no store here");
   }
-  if (!fresh) {
-    auto read = read_superblock(*storage_, blobs_, open_problems_);
-    if (!read) return pass(read);
-    superblock = *read;
+  if (!fresh && options_.error_if_exists)
+    return fail(Code::kExists, "there is a store here already");
+  const auto superblock = fresh ? describe_new_store(options_.wal_bytes)
+                                : read_superblock(*storage_, blobs_, open_problems_);
+  if (!superblock) return std::unexpected(superblock.error());
+  if (!fresh && !storage_->read_only()) {
     // A process that died before its last sync, or whose last sync failed, left a superblock that
     // is perhaps in the page cache only. What the one before it refers to is free from now on, so
     // this one must be durable first; and after a failed sync only a new write makes it so.
-    if (!storage_->read_only()) {
-      if (auto written = write_superblock(*storage_, superblock); !written) return written;
-    }
+    if (auto written = write_superblock(*storage_, *superblock); !written) return written;
   }
-  checkpointer_ = std::make_unique<Checkpointer>(*storage_, *pool_, blobs_, gate_, superblock);
+  checkpointer_ = std::make_unique<Checkpointer>(*storage_, *pool_, blobs_, gate_, *superblock);
   tree_ = std::make_unique<Tree>(*storage_, *pool_, blobs_, *checkpointer_, gate_);
-  if (fresh) {
-    if (auto created = create(superblock); !created) return created;
-    return start(superblock, Lsn{0});
-  }
-  auto end = recover(superblock);
+  auto end = fresh ? create(*superblock) : recover(*superblock);
   if (!end) return pass(end);
-  return start(superblock, *end);
+  return start(*superblock, *end);
 }
 
-Result<void> Store::Impl::create(Superblock& superblock) {
-  const std::uint64_t bytes = options_.wal_bytes / kLogUnit * kLogUnit;
-  if (bytes < kMinLogBytes || bytes > kMaxLogBytes) {
-    return fail(Code::kInvalid, fmt::format("the log must have between {} MiB and {} GiB",
-                                            kMinLogBytes >> 20, kMaxLogBytes >> 30));
-  }
-  superblock.wal_bytes = bytes;
-  superblock.wal_segments = kSegments;
-  superblock.uuid = random_uuid();
-  // The first superblock, which makes this a store, comes last.
+// The first superblock, which makes this a store, comes last: start() has it written.
+Result<Lsn> Store::Impl::create(const Superblock& superblock) {
   if (auto mapped = map_log(superblock, true); !mapped) return pass(mapped);
-  checkpointer_ = std::make_unique<Checkpointer>(*storage_, *pool_, blobs_, gate_, superblock);
-  tree_ = std::make_unique<Tree>(*storage_, *pool_, blobs_, *checkpointer_, gate_);
-  return tree_->create_root();
+  if (auto created = tree_->create_root(); !created) return pass(created);
+  return Lsn{0};
 }
 
 Result<std::byte*> Store::Impl::map_log(const Superblock& superblock, bool create) {
@@ -139,7 +137,7 @@ Result<Lsn> Store::Impl::recover(const Superblock& superblock) {
           return at;
         }};
         Lsn unused{};
-        auto applied = tree_->apply(batch, &replayed, Wait::kYes, unused);
+        auto applied = tree_->apply(batch, replayed, Wait::kYes, unused);
         if (!applied && applied.error().code() == Code::kTooLarge) {
           return fail(Code::kTooLarge, fmt::format("recovery needs a larger cache: {}",
                                                    applied.error().to_string()));
@@ -169,7 +167,6 @@ Result<void> Store::Impl::start(const Superblock& superblock, Lsn end) {
   if (auto written = checkpointer_->run(); !written) return written;
   wal::RingOptions ring;
   ring.bytes = superblock.wal_bytes;
-  ring.segments = superblock.wal_segments;
   ring.generation = generation;
   ring.start = end;
   ring.commit_interval_ms = options_.commit_interval_ms;

@@ -3,12 +3,12 @@
 #include <dirent.h>
 #include <fmt/format.h>
 
-#include <cstring>
 #include <unordered_map>
 #include <unordered_set>
 
 #include "fs/data/bulk.h"
 #include "fs/schema.h"
+#include "fs/state.h"
 
 namespace holtfs {
 
@@ -139,15 +139,13 @@ void Checker::visit(std::string_view key, std::string_view value) {
 }
 
 void Checker::visit_state(std::string_view value) {
-  DiskState state;
-  has_state_ = value.size() == sizeof state;
+  const auto state = decode_state(value);
+  has_state_ = state.has_value();
   if (!has_state_) return;
-  std::memcpy(&state, value.data(), sizeof state);
-  if (state.version != kFsVersion)
-    problem("the state record is of version {}", state.version.get());
-  report_.clean = state.clean != 0;
-  next_ino_ = state.next_ino;
-  said_inodes_ = state.inodes;
+  if (state->version != kFsVersion) problem("the state record is of version {}", state->version);
+  report_.clean = state->clean;
+  next_ino_ = state->next_ino;
+  said_inodes_ = state->inodes;
 }
 
 // What holds for every inode record, wherever it is.
@@ -283,7 +281,6 @@ void Checker::check_host_files() {
       ++report_.unclaimed_host_files;
       if (report_.clean) problem("host file of inode {} belongs to no file", number_of(ino));
     }
-    return true;
   });
   if (!listed) problem("the host files cannot be listed");
 }

@@ -4,13 +4,14 @@
 
 namespace holtfs {
 
-Errno errno_of(const holt::Error& error, int too_large) {
+Errno errno_of(const holt::Error& error) {
   switch (error.code()) {
     case holt::Code::kNotFound: return Errno{ENOENT};
     case holt::Code::kExists: return Errno{EEXIST};
     case holt::Code::kPrecondition: return Errno{ESTALE};
     case holt::Code::kInvalid: return Errno{EINVAL};
-    case holt::Code::kTooLarge: return Errno{too_large};
+    // Values are checked before: what grew too large is a key, with its path.
+    case holt::Code::kTooLarge: return Errno{ENAMETOOLONG};
     case holt::Code::kWouldBlock: return kWouldWait;
     case holt::Code::kNoSpace: return Errno{ENOSPC};
     case holt::Code::kReadOnly: return Errno{EROFS};

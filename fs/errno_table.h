@@ -11,12 +11,10 @@
 
 namespace holtfs {
 
-// `too_large` is what exceeding a limit of the engine means to the caller: ENAMETOOLONG where the
-// key grew with the path, E2BIG or ENOSPC where the value did.
-Errno errno_of(const holt::Error& error, int too_large = ENAMETOOLONG);
+Errno errno_of(const holt::Error& error);
 
-inline std::unexpected<Errno> fail(const holt::Error& error, int too_large = ENAMETOOLONG) {
-  return std::unexpected<Errno>(errno_of(error, too_large));
+inline std::unexpected<Errno> fail(const holt::Error& error) {
+  return std::unexpected<Errno>(errno_of(error));
 }
 
 }  // namespace holtfs

@@ -30,6 +30,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
 #include "engine/base/gate.h"
@@ -132,14 +133,13 @@ class Filesystem {
                              std::string_view bytes, bool drop_setid);
   Outcome<void> fallocate(const Caller& caller, Ino ino, int mode, std::uint64_t offset,
                           std::uint64_t length);
-  Outcome<std::uint64_t> lseek(const Caller& caller, Ino ino, std::uint64_t offset, int whence);
+  Outcome<std::uint64_t> lseek(Ino ino, std::uint64_t offset, int whence);
   // Makes a file's contents durable; its attributes and names are for sync_async().
-  Outcome<void> sync_contents(const Caller& caller, Ino ino);
+  Outcome<void> sync_contents(Ino ino);
   bool has_contents_to_sync(Ino ino);
   // Everything applied so far becomes durable; `done` gets 0 or an errno, on the committer's
   // thread, or inside the call when the store is open read-only.
   void sync_async(std::function<void(int)> done);
-  Outcome<void> fsync(Ino ino);
 
   Outcome<struct statvfs> statfs();
 
@@ -209,6 +209,8 @@ class Filesystem {
   Outcome<void> stage_capability_loss(const Caller& caller, const Located& at, Inode& after,
                                       holt::Batch& batch);
 
+  template <class Read>
+  auto read_inode(Ino ino, Read read) -> std::invoke_result_t<Read, Node&, const Located&>;
   template <class Change>
   Outcome<Inode> change_inode(const Caller& caller, Ino ino, Change change);
 

@@ -32,9 +32,7 @@ std::size_t raise_file_limit() {
 
 // Every thread inherits this: signals that end the mount go to the one thread that waits for them.
 void block_signals() {
-  sigset_t signals;
-  sigemptyset(&signals);
-  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
+  const sigset_t signals = ending_signals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   signal(SIGPIPE, SIG_IGN);
 }

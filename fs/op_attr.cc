@@ -6,24 +6,20 @@
 namespace holtfs {
 
 Outcome<Attr> Filesystem::getattr(const Caller& caller, Ino ino) {
-  const holt::SharedGate gate(gate_);
-  Node* const node = nodes_.find(ino);
-  if (node == nullptr) return fail(ESTALE);
-  const auto lock = node->directory ? dir_locks_.shared(ino) : file_locks_.shared(ino);
-  const Outcome<Inode> inode = load(caller, *node, locate(*node));
-  if (!inode) return fail(inode.error());
-  return attr_of(*inode);
+  return read_inode(ino, [&](Node& node, const Located& at) -> Outcome<Attr> {
+    const Outcome<Inode> inode = load(caller, node, at);
+    if (!inode) return fail(inode.error());
+    return attr_of(*inode);
+  });
 }
 
 Outcome<void> Filesystem::access(const Caller& caller, Ino ino, int mask) {
-  const holt::SharedGate gate(gate_);
-  Node* const node = nodes_.find(ino);
-  if (node == nullptr) return fail(ESTALE);
-  const auto lock = node->directory ? dir_locks_.shared(ino) : file_locks_.shared(ino);
-  const Outcome<Inode> inode = load(caller, *node, locate(*node));
-  if (!inode) return fail(inode.error());
-  if (mask != F_OK && !may_access(*inode, caller.who, mask)) return fail(EACCES);
-  return {};
+  return read_inode(ino, [&](Node& node, const Located& at) -> Outcome<void> {
+    const Outcome<Inode> inode = load(caller, node, at);
+    if (!inode) return fail(inode.error());
+    if (mask != F_OK && !may_access(*inode, caller.who, mask)) return fail(EACCES);
+    return {};
+  });
 }
 
 Outcome<Attr> Filesystem::setattr(const Caller& caller, Ino ino, const SetAttr& change) {

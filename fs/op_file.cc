@@ -49,13 +49,10 @@ Outcome<std::size_t> Filesystem::read(const Caller& caller, Ino ino, std::uint64
     done += static_cast<std::size_t>(got);
   }
   if (options_.atime == AtimePolicy::kNever) return done;
-  const holt::SharedGate gate(gate_);
-  Node* const node = nodes_.find(ino);
-  if (node == nullptr) return fail(ESTALE);
-  const auto lock = file_locks_.shared(ino);
-  const Located at = locate(*node);
-  if (const Outcome<Inode> inode = load(caller, *node, at)) touch_atime(caller, at, *inode);
-  return done;
+  return read_inode(ino, [&](Node& node, const Located& at) -> Outcome<std::size_t> {
+    if (const Outcome<Inode> inode = load(caller, node, at)) touch_atime(caller, at, *inode);
+    return done;
+  });
 }
 
 Outcome<std::size_t> Filesystem::write(const Caller& caller, Ino ino, std::uint64_t offset,
@@ -187,10 +184,8 @@ Outcome<void> Filesystem::fallocate(const Caller& caller, Ino ino, int mode, std
   return fail(inode.error());
 }
 
-Outcome<std::uint64_t> Filesystem::lseek(const Caller& caller, Ino ino, std::uint64_t offset,
-                                         int whence) {
+Outcome<std::uint64_t> Filesystem::lseek(Ino ino, std::uint64_t offset, int whence) {
   if (whence != SEEK_DATA && whence != SEEK_HOLE) return fail(EINVAL);
-  (void)caller;
   if (offset > kMaxFileBytes) return fail(ENXIO);
   const Outcome<HostFileRef> file = bulk_->open(ino);
   if (!file) return fail(file.error());
@@ -206,8 +201,7 @@ bool Filesystem::has_contents_to_sync(Ino ino) {
   return !file || *file != nullptr;
 }
 
-Outcome<void> Filesystem::sync_contents(const Caller& caller, Ino ino) {
-  (void)caller;
+Outcome<void> Filesystem::sync_contents(Ino ino) {
   const Outcome<HostFileRef> file = bulk_->open(ino);
   if (!file) return fail(file.error());
   if (*file != nullptr && fdatasync((*file)->fd()) != 0) return host_failure("sync", ino);
@@ -218,12 +212,6 @@ void Filesystem::sync_async(std::function<void(int)> done) {
   store_->sync_async(store_->applied(), [done = std::move(done)](holt::Result<void> synced) {
     done(synced ? 0 : value_of(errno_of(synced.error())));
   });
-}
-
-Outcome<void> Filesystem::fsync(Ino ino) {
-  if (const auto done = sync_contents({}, ino); !done) return done;
-  if (const auto synced = store_->sync(); !synced) return fail(synced.error());
-  return {};
 }
 
 }  // namespace holtfs

@@ -78,17 +78,14 @@ Outcome<Entry> Filesystem::link(const Caller& caller, Ino ino, Ino parent, std::
 }
 
 Outcome<std::string> Filesystem::readlink(const Caller& caller, Ino ino) {
-  const holt::SharedGate gate(gate_);
-  Node* const node = nodes_.find(ino);
-  if (node == nullptr) return fail(ESTALE);
-  if (node->directory) return fail(EINVAL);
-  const auto lock = file_locks_.shared(ino);
-  const Located at = locate(*node);
-  Outcome<Inode> inode = load(caller, *node, at);
-  if (!inode) return fail(inode.error());
-  if (!S_ISLNK(inode->mode)) return fail(EINVAL);
-  touch_atime(caller, at, *inode);
-  return std::move(inode->target);
+  return read_inode(ino, [&](Node& node, const Located& at) -> Outcome<std::string> {
+    if (node.directory) return fail(EINVAL);
+    Outcome<Inode> inode = load(caller, node, at);
+    if (!inode) return fail(inode.error());
+    if (!S_ISLNK(inode->mode)) return fail(EINVAL);
+    touch_atime(caller, at, *inode);
+    return std::move(inode->target);
+  });
 }
 
 }  // namespace holtfs

@@ -61,43 +61,37 @@ Outcome<void> Filesystem::setxattr(const Caller& caller, Ino ino, std::string_vi
 
 Outcome<std::string> Filesystem::getxattr(const Caller& caller, Ino ino, std::string_view name) {
   if (const int bad = check_attr(name)) return fail(bad == ERANGE ? ENODATA : bad);
-  const holt::SharedGate gate(gate_);
-  Node* const node = nodes_.find(ino);
-  if (node == nullptr) return fail(ESTALE);
-  const auto lock = node->directory ? dir_locks_.shared(ino) : file_locks_.shared(ino);
-  const Located at = locate(*node);
-  if (at.orphan != nullptr) {
-    const auto found = at.orphan->xattrs.find(name);
-    if (found == at.orphan->xattrs.end()) return fail(ENODATA);
-    return found->second;
-  }
-  Outcome<std::string> value = load_value(caller, at.xattr_prefix + std::string(name));
-  if (!value && value.error() == Errno{ENOENT}) return fail(ENODATA);
-  return value;
+  return read_inode(ino, [&](Node&, const Located& at) -> Outcome<std::string> {
+    if (at.orphan != nullptr) {
+      const auto found = at.orphan->xattrs.find(name);
+      if (found == at.orphan->xattrs.end()) return fail(ENODATA);
+      return found->second;
+    }
+    Outcome<std::string> value = load_value(caller, at.xattr_prefix + std::string(name));
+    if (!value && value.error() == Errno{ENOENT}) return fail(ENODATA);
+    return value;
+  });
 }
 
 Outcome<std::string> Filesystem::listxattr(const Caller& caller, Ino ino) {
-  const holt::SharedGate gate(gate_);
-  Node* const node = nodes_.find(ino);
-  if (node == nullptr) return fail(ESTALE);
-  const auto lock = node->directory ? dir_locks_.shared(ino) : file_locks_.shared(ino);
-  const Located at = locate(*node);
-  std::string names;
-  if (at.orphan != nullptr) {
-    for (const auto& [name, value] : at.orphan->xattrs) names.append(name).push_back('\0');
-    return names;
-  }
-  const Outcome<Inode> inode = load(caller, *node, at);
-  if (!inode) return fail(inode.error());
-  if ((inode->flags & kHasXattrs) == 0) return names;
-  holt::Cursor cursor =
-      store_->scan({.prefix = at.xattr_prefix, .values = false, .wait = caller.wait});
-  while (true) {
-    const holt::Result<bool> more = cursor.next();
-    if (!more) return fail(more.error());
-    if (!*more) return names;
-    names.append(cursor.key().substr(at.xattr_prefix.size())).push_back('\0');
-  }
+  return read_inode(ino, [&](Node& node, const Located& at) -> Outcome<std::string> {
+    std::string names;
+    if (at.orphan != nullptr) {
+      for (const auto& [name, value] : at.orphan->xattrs) names.append(name).push_back('\0');
+      return names;
+    }
+    const Outcome<Inode> inode = load(caller, node, at);
+    if (!inode) return fail(inode.error());
+    if ((inode->flags & kHasXattrs) == 0) return names;
+    holt::Cursor cursor =
+        store_->scan({.prefix = at.xattr_prefix, .values = false, .wait = caller.wait});
+    while (true) {
+      const holt::Result<bool> more = cursor.next();
+      if (!more) return fail(more.error());
+      if (!*more) return names;
+      names.append(cursor.key().substr(at.xattr_prefix.size())).push_back('\0');
+    }
+  });
 }
 
 // Takes one xattr away, and tells from the others whether the record has to say so (R3).

@@ -3,9 +3,8 @@
 
 #include <fmt/format.h>
 
-#include <cstring>
-
 #include "fs/ops.h"
+#include "fs/state.h"
 
 namespace holtfs {
 
@@ -65,19 +64,16 @@ holt::Result<void> Filesystem::start() {
     }
     if (auto made = make_root(); !made) return made;
   } else {
-    DiskState state;
-    if (value.size() != sizeof state) {
-      return holt::fail(holt::Code::kCorrupt, "the filesystem's state record has a wrong size");
-    }
-    std::memcpy(&state, value.data(), sizeof state);
-    if (state.version != kFsVersion) {
+    const auto state = decode_state(value);
+    if (!state) return std::unexpected(state.error());
+    if (state->version != kFsVersion) {
       return holt::fail(holt::Code::kInvalid,
                         fmt::format("{} holds a filesystem of version {}; this program knows {}",
-                                    path_, state.version.get(), kFsVersion));
+                                    path_, state->version, kFsVersion));
     }
-    next_ino_ = reserved_ino_ = state.next_ino;
-    inodes_ = static_cast<std::int64_t>(state.inodes.get());
-    clean = state.clean != 0;
+    next_ino_ = reserved_ino_ = state->next_ino;
+    inodes_ = static_cast<std::int64_t>(state->inodes);
+    clean = state->clean;
   }
   if (options_.store.read_only) return {};
   if (!clean) {
@@ -106,13 +102,10 @@ holt::Result<void> Filesystem::make_root() {
 }
 
 holt::Result<void> Filesystem::write_state(bool clean) {
-  DiskState state = {};
-  state.version = kFsVersion;
-  state.clean = clean ? 1 : 0;
-  state.next_ino = clean ? next_ino_.load() : reserved_ino_.load();
-  state.inodes = static_cast<std::uint64_t>(inodes_.load());
-  const std::string_view bytes(reinterpret_cast<const char*>(&state), sizeof state);
-  auto put = store_->put(schema::state_key(), bytes);
+  const State state{.clean = clean,
+                    .next_ino = clean ? next_ino_.load() : reserved_ino_.load(),
+                    .inodes = static_cast<std::uint64_t>(inodes_.load())};
+  auto put = store_->put(schema::state_key(), encode(state));
   if (!put) return holt::pass(put);
   return {};
 }
@@ -122,14 +115,12 @@ Outcome<Ino> Filesystem::new_ino(const Caller& caller) {
   if (number < reserved_ino_.load()) return Ino{number};
   const holt::MutexLock lock(state_mutex_);
   if (number < reserved_ino_.load()) return Ino{number};
-  DiskState state = {};
-  state.version = kFsVersion;
-  state.next_ino = number + kInoChunk;
-  state.inodes = static_cast<std::uint64_t>(inodes_.load());
+  const State state{.next_ino = number + kInoChunk,
+                    .inodes = static_cast<std::uint64_t>(inodes_.load())};
   holt::Batch& batch = scratch_batch();
-  batch.put(schema::state_key(), {reinterpret_cast<const char*>(&state), sizeof state});
+  batch.put(schema::state_key(), encode(state));
   if (const auto lsn = apply(caller, batch); !lsn) return fail(lsn.error());
-  reserved_ino_ = state.next_ino.get();
+  reserved_ino_ = state.next_ino;
   return Ino{number};
 }
 

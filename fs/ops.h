@@ -85,6 +85,18 @@ void stage_change(holt::Batch& batch, std::string_view key, const Inode& before,
 
 inline constexpr std::string_view kCapabilityXattr = "security.capability";
 
+// Gives what `read(node, at)` gives, under the inode's lock, shared.
+template <class Read>
+auto Filesystem::read_inode(Ino ino, Read read)
+    -> std::invoke_result_t<Read, Node&, const Located&> {
+  const holt::SharedGate gate(gate_);
+  Node* const node = nodes_.find(ino);
+  if (node == nullptr) return fail(ESTALE);
+  const auto lock = node->directory ? dir_locks_.shared(ino) : file_locks_.shared(ino);
+  return read(*node, locate(*node));
+}
+
+// Lets `change(inode, at, batch)` change the record, under the inode's lock, exclusively.
 template <class Change>
 Outcome<Inode> Filesystem::change_inode(const Caller& caller, Ino ino, Change change) {
   const holt::SharedGate gate(gate_);

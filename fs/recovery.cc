@@ -33,10 +33,7 @@ void fit_host_file(BulkFiles& files, const Inode& inode) {
 
 holt::Result<void> Filesystem::recover() {
   std::unordered_set<std::uint64_t> unclaimed;
-  const auto listed = bulk_->for_each([&](Ino ino) {
-    unclaimed.insert(number_of(ino));
-    return true;
-  });
+  const auto listed = bulk_->for_each([&](Ino ino) { unclaimed.insert(number_of(ino)); });
   if (!listed) return holt::fail_errno(value_of(listed.error()), "cannot list the host files");
 
   std::int64_t inodes = 0;

@@ -12,7 +12,7 @@
 //   DIR NAME / ...           everything of and below a child directory
 //   NUL I be64(ino)          inode record of a file with several links
 //   NUL I be64(ino) x ATTR   xattr of such a file
-//   NUL A                    state of the filesystem: DiskState
+//   NUL A                    state of the filesystem: DiskState (state.h)
 //   NUL T ...                nothing between batches; an exchange passes through it
 //
 // So one directory's dentries are contiguous, its inode is their neighbour, and a subtree is one
@@ -76,19 +76,5 @@ struct ParsedKey {
 std::optional<ParsedKey> parse_key(std::string_view key);
 
 }  // namespace schema
-
-inline constexpr std::uint32_t kFsVersion = 1;
-
-// The value of NUL A.
-struct DiskState {
-  holt::Le32 version;
-  unsigned char clean;  // 1: unmounted in order; 0: mounted, or died so
-  unsigned char reserved[3];
-  holt::Le64 next_ino;  // every number below may be in use
-  holt::Le64 inodes;    // how many are, when clean
-};
-static_assert(sizeof(DiskState) == 24);
-static_assert(offsetof(DiskState, next_ino) == 8);
-static_assert(std::has_unique_object_representations_v<DiskState>);
 
 }  // namespace holtfs

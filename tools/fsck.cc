@@ -1,21 +1,13 @@
 // fsck.holtfs: reads all of a filesystem and says what is wrong with it. It changes nothing.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
-#include <cstdio>
-
 #include "fs/check.h"
-#include "fs/version.h"
+#include "tools/command_line.h"
 
 namespace {
 
 // As fsck(8) defines them.
 constexpr int kErrorsLeft = 4, kOperationalError = 8, kUsageError = 16;
-
-int complain(const std::string& sentence, int status) {
-  fmt::print(stderr, "fsck.holtfs: {}\n", sentence);
-  return status;
-}
 
 void print_summary(const holt::VerifyReport& store, const holtfs::CheckReport& files) {
   fmt::print("{} directories, {} files, {} xattrs, {} host files\n", files.directories, files.files,
@@ -24,22 +16,22 @@ void print_summary(const holt::VerifyReport& store, const holtfs::CheckReport& f
              store.live_bytes, store.dead_bytes);
 }
 
-int check_store(const std::string& path, bool verbose) {
+int check_store(const holtfs::CommandLine& line, const std::string& path, bool verbose) {
   const holt::Options options = {.create_if_missing = false, .read_only = true};
   auto store = holt::Store::open(path, options);
   if (!store && store.error().code() == holt::Code::kCorrupt) {
-    return complain(store.error().to_string(), kErrorsLeft);
+    return line.complain(store.error().to_string(), kErrorsLeft);
   }
-  if (!store) return complain(store.error().to_string(), kOperationalError);
+  if (!store) return line.complain(store.error().to_string(), kOperationalError);
   const auto structure = (*store)->verify();
-  if (!structure) return complain(structure.error().to_string(), kOperationalError);
+  if (!structure) return line.complain(structure.error().to_string(), kOperationalError);
   for (const std::string& problem : structure->problems) fmt::print("{}\n", problem);
 
   const auto files = holtfs::check(**store, path);
   if (!files && files.error().code() == holt::Code::kCorrupt) {
-    return complain(files.error().to_string(), kErrorsLeft);
+    return line.complain(files.error().to_string(), kErrorsLeft);
   }
-  if (!files) return complain(files.error().to_string(), kOperationalError);
+  if (!files) return line.complain(files.error().to_string(), kOperationalError);
   for (const std::string& problem : files->problems) fmt::print("{}\n", problem);
   if (!files->clean) {
     fmt::print("{} was not unmounted in order; the next mount recovers it\n", path);
@@ -58,25 +50,15 @@ int check_store(const std::string& path, bool verbose) {
 
 int main(int argc, char** argv) {
   std::string path;
-  bool ignored = false, verbose = false, version = false;
-  CLI::App app("Reads all of the holtfs filesystem in the directory STORE and says what is wrong.",
-               "fsck.holtfs");
-  app.add_option("STORE", path, "directory that holds the filesystem");
-  app.add_flag("-a,-p,-y,-n,-f", ignored, "accepted for fsck(8); nothing is ever changed");
-  app.add_flag("-v,--verbose", verbose, "print what was counted");
-  app.add_flag("-V,--version", version, "print the version");
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::CallForHelp&) {
-    fmt::print("{}", app.help());
-    return 0;
-  } catch (const CLI::ParseError& error) {
-    return complain(fmt::format("{} (see fsck.holtfs --help)", error.what()), kUsageError);
-  }
-  if (version) {
-    fmt::print("fsck.holtfs {}\n", holtfs::kVersion);
-    return 0;
-  }
-  if (path.empty()) return complain("STORE is missing (see fsck.holtfs --help)", kUsageError);
-  return check_store(path, verbose);
+  bool ignored = false, verbose = false;
+  holtfs::CommandLine line(
+      "fsck.holtfs",
+      "Reads all of the holtfs filesystem in the directory STORE and says what is wrong.",
+      kUsageError);
+  line.app.add_option("STORE", path, "directory that holds the filesystem");
+  line.app.add_flag("-a,-p,-y,-n,-f", ignored, "accepted for fsck(8); nothing is ever changed");
+  line.app.add_flag("-v,--verbose", verbose, "print what was counted");
+  if (const auto status = line.parse(argc, argv)) return *status;
+  if (path.empty()) return line.misuse("STORE is missing");
+  return check_store(line, path, verbose);
 }

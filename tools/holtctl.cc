@@ -1,15 +1,12 @@
 // holtctl: shows what is in a store, record by record or in figures. It changes nothing.
-#include <dirent.h>
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
-#include <cstdio>
-#include <cstring>
 #include <nlohmann/json.hpp>
 
 #include "engine/holt.h"
 #include "fs/schema.h"
-#include "fs/version.h"
+#include "fs/state.h"
+#include "tools/command_line.h"
 
 namespace {
 
@@ -17,11 +14,6 @@ using Json = nlohmann::ordered_json;
 using holtfs::schema::KeyKind;
 
 constexpr int kFailure = 1, kUsageError = 2;
-
-int complain(const std::string& sentence, int status) {
-  fmt::print(stderr, "holtctl: {}\n", sentence);
-  return status;
-}
 
 // Names are bytes; JSON is UTF-8. What is not becomes a replacement character.
 std::string shown(std::string_view bytes) {
@@ -77,16 +69,15 @@ void add_value(std::string_view value, Json& out) {
 }
 
 void add_state(std::string_view value, Json& out) {
-  holtfs::DiskState state;
-  if (value.size() != sizeof state) {
-    out["error"] = "the state record has a wrong size";
+  const auto state = holtfs::decode_state(value);
+  if (!state) {
+    out["error"] = state.error().to_string();
     return;
   }
-  std::memcpy(&state, value.data(), sizeof state);
-  out["version"] = state.version.get();
-  out["clean"] = state.clean != 0;
-  out["next_ino"] = state.next_ino.get();
-  out["inodes"] = state.inodes.get();
+  out["version"] = state->version;
+  out["clean"] = state->clean;
+  out["next_ino"] = state->next_ino;
+  out["inodes"] = state->inodes;
 }
 
 Json describe(std::string_view key, std::string_view value) {
@@ -168,33 +159,21 @@ holt::Result<void> stat(const holt::Store& store) {
 
 int main(int argc, char** argv) {
   std::string path;
-  bool version = false;
-  CLI::App app("Shows what is in the holtfs filesystem in the directory STORE.", "holtctl");
-  app.add_flag("-V,--version", version, "print the version");
+  holtfs::CommandLine line(
+      "holtctl", "Shows what is in the holtfs filesystem in the directory STORE.", kUsageError);
   CLI::App* const dump_command =
-      app.add_subcommand("dump", "print every record, each as one line of JSON, in key order");
-  CLI::App* const stat_command = app.add_subcommand("stat", "print figures, as JSON");
+      line.app.add_subcommand("dump", "print every record, each as one line of JSON, in key order");
+  CLI::App* const stat_command = line.app.add_subcommand("stat", "print figures, as JSON");
   for (CLI::App* command : {dump_command, stat_command}) {
     command->add_option("STORE", path, "directory that holds the filesystem")->required();
   }
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::CallForHelp&) {
-    fmt::print("{}", app.help());
-    return 0;
-  } catch (const CLI::ParseError& error) {
-    return complain(fmt::format("{} (see holtctl --help)", error.what()), kUsageError);
-  }
-  if (version) {
-    fmt::print("holtctl {}\n", holtfs::kVersion);
-    return 0;
-  }
+  if (const auto status = line.parse(argc, argv)) return *status;
   if (!*dump_command && !*stat_command) {
-    return complain("a command is missing: dump or stat (see holtctl --help)", kUsageError);
+    return line.misuse("a command is missing: dump or stat");
   }
   const holt::Options options = {.create_if_missing = false, .read_only = true};
   auto store = holt::Store::open(path, options);
-  if (!store) return complain(store.error().to_string(), kFailure);
+  if (!store) return line.complain(store.error().to_string(), kFailure);
   const auto done = *dump_command ? dump(**store) : stat(**store);
-  return done ? 0 : complain(done.error().to_string(), kFailure);
+  return done ? 0 : line.complain(done.error().to_string(), kFailure);
 }

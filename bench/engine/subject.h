@@ -29,7 +29,6 @@ class Subject {
  public:
   Subject(std::string name, const KeySpace& keys, std::filesystem::path directory);
 
-  const std::string& name() const { return name_; }
   const KeySpace& keys() const { return keys_; }
   Session& session(std::size_t thread) { return *sessions_[thread]; }
 

@@ -8,7 +8,7 @@
 
 #include <fmt/format.h>
 
-#include "engine/holt.h"
+#include "engine/base/limits.h"
 
 namespace holt::art {
 
@@ -86,7 +86,7 @@ class Checker {
   }
 
   Result<void> prefix(Ref ref, NodeHead head) {
-    if (head.prefix_size() == 0) return bad(ref, "has an empty prefix");
+    if (head.part_size() == 0) return bad(ref, "has an empty prefix");
     const Ref child = head.prefix_child();
     if (auto fits = inside(child); !fits) return fits;
     if (!is_inner(blob_.head(child).kind())) return bad(ref, "has a prefix before no inner node");
@@ -98,7 +98,7 @@ class Checker {
     if (head.terminal() != 0) {
       if (auto fits = inside(head.terminal()); !fits) return fits;
       const NodeHead leaf = blob_.head(head.terminal());
-      if (leaf.kind() != NodeKind::kLeaf || leaf.suffix_size() != 0) {
+      if (leaf.kind() != NodeKind::kLeaf || leaf.part_size() != 0) {
         return bad(ref, "has a terminal that is no leaf");
       }
       todo_.push_back(head.terminal());

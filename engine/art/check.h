@@ -1,8 +1,6 @@
 // Checking a blob's bytes as data, before any walker may trust them.
 #pragma once
 
-#include <functional>
-#include <string>
 #include <vector>
 
 #include "engine/art/view.h"

@@ -1,10 +1,10 @@
 #include "engine/art/copy.h"
 
 #include <algorithm>
-#include <array>
 #include <memory>
 #include <utility>
 
+#include "engine/base/buffer.h"
 #include "engine/base/check.h"
 
 namespace holt::art {
@@ -95,10 +95,7 @@ NodeKind kind_for(std::size_t children) {
 }
 
 void compact(Editor& blob) {
-  struct alignas(8) Scratch {
-    std::array<std::byte, kBlobBytes> bytes;
-  };
-  thread_local const auto scratch = std::make_unique_for_overwrite<Scratch>();
+  thread_local const auto scratch = std::make_unique_for_overwrite<BlobBuffer>();
   std::byte* to = scratch->bytes.data();
   copy_words(to, blob.base(), sizeof(DiskBlobHeader));
   store<std::uint32_t>(to + offsetof(DiskBlobHeader, used), sizeof(DiskBlobHeader));

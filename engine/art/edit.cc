@@ -1,7 +1,5 @@
 #include "engine/art/edit.h"
 
-#include <algorithm>
-
 #include "engine/base/check.h"
 
 namespace holt::art {
@@ -102,12 +100,12 @@ Ref Editor::new_edge(BlobId child) {
 
 bool Editor::store_value(Ref leaf, std::string_view value) {
   const NodeHead old = head(leaf);
-  const std::size_t had = leaf_bytes(old.suffix_size(), old.value_size());
-  const std::size_t needs = leaf_bytes(old.suffix_size(), value.size());
+  const std::size_t had = leaf_bytes(old.part_size(), old.value_size());
+  const std::size_t needs = leaf_bytes(old.part_size(), value.size());
   if (needs > had) return false;
   std::byte* node = base_ + std::size_t{leaf} * kNodeUnit;
   store<std::uint64_t>(node, (old.word & 0xffffffff) | std::uint64_t{value.size()} << 32);
-  copy_in(node + sizeof(DiskLeaf) + old.suffix_size(), value.data(), value.size());
+  copy_in(node + sizeof(DiskLeaf) + old.part_size(), value.data(), value.size());
   add_dead(had - needs);
   return true;
 }
@@ -115,20 +113,19 @@ bool Editor::store_value(Ref leaf, std::string_view value) {
 void Editor::patch_value(Ref leaf, std::uint32_t offset, std::string_view bytes) {
   const NodeHead old = head(leaf);
   CHECK(offset + bytes.size() <= old.value_size(), "B1");
-  copy_in(base_ + std::size_t{leaf} * kNodeUnit + sizeof(DiskLeaf) + old.suffix_size() + offset,
+  copy_in(base_ + std::size_t{leaf} * kNodeUnit + sizeof(DiskLeaf) + old.part_size() + offset,
           bytes.data(), bytes.size());
 }
 
 void Editor::trim_front(Ref ref, std::size_t bytes) {
   if (bytes == 0) return;
   const NodeHead old = head(ref);
-  const bool leaf = old.kind() == NodeKind::kLeaf;
-  const std::size_t size = leaf ? old.suffix_size() : old.prefix_size();
+  const std::size_t size = old.part_size();
   CHECK(bytes <= size, "B1");
   const std::size_t had = size_of(old);
-  const std::size_t body = (leaf ? size + old.value_size() : size) - bytes;
+  const std::size_t value = old.kind() == NodeKind::kLeaf ? old.value_size() : 0;
+  const std::size_t body = size + value - bytes;
   std::byte* node = base_ + std::size_t{ref} * kNodeUnit;
-  static_assert(sizeof(DiskLeaf) == sizeof(DiskPrefix));
   shift_down(node + sizeof(DiskLeaf), node + sizeof(DiskLeaf) + bytes, body);
   store<std::uint64_t>(node, old.word - (std::uint64_t{bytes} << 16));
   add_dead(had - size_of(head(ref)));

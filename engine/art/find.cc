@@ -11,13 +11,13 @@ Found find(View blob, std::string_view key, std::uint32_t depth) {
     const std::size_t rest = key.size() - depth;
     switch (head.kind()) {
       case NodeKind::kLeaf:
-        if (head.suffix_size() != rest) return {};
-        if (!equal(blob.leaf_suffix(ref), key.data() + depth, rest)) return {};
+        if (head.part_size() != rest) return {};
+        if (!equal(blob.part(ref), key.data() + depth, rest)) return {};
         return {.where = Where::kLeaf, .ref = ref, .depth = depth};
       case NodeKind::kPrefix: {
-        const std::size_t size = head.prefix_size();
+        const std::size_t size = head.part_size();
         if (size == 0 || size > rest) return {};
-        if (!equal(blob.prefix(ref), key.data() + depth, size)) return {};
+        if (!equal(blob.part(ref), key.data() + depth, size)) return {};
         depth += static_cast<std::uint32_t>(size);
         ref = head.prefix_child();
         break;
@@ -61,10 +61,9 @@ PrefixSpot find_prefix(View blob, std::string_view prefix, std::uint32_t depth) 
     if (rest == 0) return {.kind = Kind::kNode, .ref = ref, .depth = depth};
     if (head.kind() == NodeKind::kLeaf || head.kind() == NodeKind::kPrefix) {
       const bool leaf = head.kind() == NodeKind::kLeaf;
-      const std::size_t size = leaf ? head.suffix_size() : head.prefix_size();
-      const std::byte* bytes = leaf ? blob.leaf_suffix(ref) : blob.prefix(ref);
+      const std::size_t size = head.part_size();
       const std::size_t common = std::min(size, rest);
-      if (common == 0 || !equal(bytes, prefix.data() + depth, common)) return {};
+      if (common == 0 || !equal(blob.part(ref), prefix.data() + depth, common)) return {};
       if (size >= rest && (leaf || size > rest)) {
         return {.kind = Kind::kNode,
                 .ref = ref,

@@ -8,29 +8,6 @@ namespace holt::art {
 
 namespace {
 
-// The way to the inner node at `to_depth` on the way of `key`.
-Path path_to_depth(View blob, std::string_view key, std::uint32_t depth, std::uint32_t to_depth) {
-  Path path;
-  std::uint32_t place = Editor::root_place();
-  for (;;) {
-    const Ref ref = blob.ref_at(place);
-    const NodeHead head = blob.head(ref);
-    if (head.kind() == NodeKind::kPrefix) {
-      path.push_back({place, 0});
-      depth += static_cast<std::uint32_t>(head.prefix_size());
-      place = Editor::prefix_child_place(ref);
-      continue;
-    }
-    CHECK(is_inner(head.kind()) && depth <= to_depth && depth < key.size(), "B4");
-    const auto byte = static_cast<unsigned char>(key[depth]);
-    path.push_back({place, byte});
-    if (depth == to_depth) return path;
-    ++depth;
-    place = blob.child_place(ref, head, byte);
-    CHECK(place != 0, "B4");
-  }
-}
-
 // The entries of an inner node that lead to the blob `id`, and the edge they share.
 std::vector<unsigned char> entries_of(View blob, Ref inner, BlobId id, Ref& edge) {
   std::vector<unsigned char> entries;
@@ -93,8 +70,8 @@ void absorb_child(Editor& parent, std::uint32_t parent_depth, View child, std::u
   collapse(parent, path);
 }
 
-std::vector<BlobId> neighbours(View parent, std::uint32_t parent_depth, std::uint32_t child_depth,
-                               std::string_view key, BlobId self) {
+std::vector<BlobId> siblings(View parent, std::uint32_t parent_depth, std::uint32_t child_depth,
+                             std::string_view key, BlobId self) {
   std::vector<BlobId> ids;
   const Path path = path_to_depth(parent, key, parent_depth, child_depth);
   const Ref inner = parent.ref_at(path.back().place);
@@ -105,8 +82,8 @@ std::vector<BlobId> neighbours(View parent, std::uint32_t parent_depth, std::uin
   return ids;
 }
 
-void absorb_neighbour(Editor& parent, std::uint32_t parent_depth, Editor& child,
-                      std::uint32_t child_depth, View other, std::string_view key) {
+void absorb_sibling(Editor& parent, std::uint32_t parent_depth, Editor& child,
+                    std::uint32_t child_depth, View other, std::string_view key) {
   const Path path = path_to_depth(parent, key, parent_depth, child_depth);
   const Ref inner = parent.ref_at(path.back().place);
   Ref edge = 0;

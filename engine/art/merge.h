@@ -15,14 +15,14 @@ void absorb_child(Editor& parent, std::uint32_t parent_depth, View child, std::u
                   std::string_view key);
 
 // Child blobs of the inner node that `key` reaches at `child_depth`, beside the one named `self`.
-std::vector<BlobId> neighbours(View parent, std::uint32_t parent_depth, std::uint32_t child_depth,
-                               std::string_view key, BlobId self);
+std::vector<BlobId> siblings(View parent, std::uint32_t parent_depth, std::uint32_t child_depth,
+                             std::string_view key, BlobId self);
 
 // Takes everything of `other` into `child`, both hanging from that inner node; the entries of
 // `other`'s edge lead to `child` afterwards. Needs other.live() plus kMergeSlack of room in
 // `child`.
-void absorb_neighbour(Editor& parent, std::uint32_t parent_depth, Editor& child,
-                      std::uint32_t child_depth, View other, std::string_view key);
+void absorb_sibling(Editor& parent, std::uint32_t parent_depth, Editor& child,
+                    std::uint32_t child_depth, View other, std::string_view key);
 
 inline constexpr std::size_t kMergeSlack = 2 * sizeof(DiskNode256);
 

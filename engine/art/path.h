@@ -1,6 +1,7 @@
 // The way from a blob's root to a node, for operations that have to look back up.
 #pragma once
 
+#include <string_view>
 #include <vector>
 
 #include "engine/art/edit.h"
@@ -13,6 +14,15 @@ struct PathStep {
 };
 // From the root down; only Prefix and inner nodes, the last of them an inner node.
 using Path = std::vector<PathStep>;
+
+// The way to the node `stop`, which lies on the way of `key`, without it; find() or find_prefix()
+// said so. `depth` is that of the root.
+Path path_to(const Editor& blob, std::string_view key, std::uint32_t depth, Ref stop);
+// The way to the inner node at `to_depth` on the way of `key`, which goes on from there.
+Path path_to_depth(View blob, std::string_view key, std::uint32_t depth, std::uint32_t to_depth);
+
+// Takes what hangs from the last node of the path off it.
+void unhang(Editor& blob, Path& path);
 
 // Puts bytes in front of everything in a subtree whose topmost node no place refers to. Gives the
 // new topmost node; the old one is released where it was replaced.

@@ -34,9 +34,9 @@ End descend(const Editor& blob, std::string_view key, std::uint32_t depth) {
     }
     CHECK(head.kind() == NodeKind::kLeaf || head.kind() == NodeKind::kPrefix, "B4");
     const bool leaf = head.kind() == NodeKind::kLeaf;
-    const std::size_t size = leaf ? head.suffix_size() : head.prefix_size();
-    const std::byte* bytes = leaf ? blob.leaf_suffix(ref) : blob.prefix(ref);
-    const std::size_t common = common_prefix(bytes, key.data() + depth, std::min(size, rest));
+    const std::size_t size = head.part_size();
+    const std::size_t common =
+        common_prefix(blob.part(ref), key.data() + depth, std::min(size, rest));
     if (leaf || common < size) return {place, ref, depth, common};
     depth += static_cast<std::uint32_t>(size);
     place = Editor::prefix_child_place(ref);
@@ -47,8 +47,7 @@ End descend(const Editor& blob, std::string_view key, std::uint32_t depth) {
 // as its only child or terminal. Returns the place that refers to the inner node.
 std::uint32_t fork(Editor& blob, const End& end, std::string_view key) {
   const NodeHead head = blob.head(end.ref);
-  const bool leaf = head.kind() == NodeKind::kLeaf;
-  const std::size_t size = leaf ? head.suffix_size() : head.prefix_size();
+  const std::size_t size = head.part_size();
   const Ref inner = blob.new_inner(NodeKind::kNode4);
   std::uint32_t place = end.place;
   if (end.common > 0) {
@@ -63,10 +62,9 @@ std::uint32_t fork(Editor& blob, const End& end, std::string_view key) {
     blob.set_ref(Editor::terminal_place(inner), end.ref);
     return place;
   }
-  const std::byte* bytes = leaf ? blob.leaf_suffix(end.ref) : blob.prefix(end.ref);
-  const auto branch = load<unsigned char>(bytes + end.common);
+  const auto branch = load<unsigned char>(blob.part(end.ref) + end.common);
   Ref child = end.ref;
-  if (!leaf && end.common + 1 == size) {
+  if (head.kind() == NodeKind::kPrefix && end.common + 1 == size) {
     child = head.prefix_child();
     blob.release(end.ref);
   } else {
@@ -76,6 +74,20 @@ std::uint32_t fork(Editor& blob, const End& end, std::string_view key) {
   return place;
 }
 
+// Where a child that all keys below `prefix` lead to is to be added.
+struct Joint {
+  std::uint32_t place;  // refers to the inner node
+  std::size_t at;       // of the branching byte in the prefix
+};
+
+Joint joint_for(Editor& blob, std::string_view prefix, std::uint32_t depth) {
+  const End end = descend(blob, prefix, depth);
+  const std::size_t at = end.depth + end.common;
+  CHECK(at < prefix.size(), "B4");
+  const bool inner = is_inner(blob.head(end.ref).kind());
+  return {inner ? end.place : fork(blob, end, prefix), at};
+}
+
 }  // namespace
 
 void put(Editor& blob, std::string_view key, std::uint32_t depth, std::string_view value) {
@@ -83,7 +95,7 @@ void put(Editor& blob, std::string_view key, std::uint32_t depth, std::string_vi
   const NodeHead head = blob.head(end.ref);
   const std::string_view rest = key.substr(end.depth);
   if (head.kind() == NodeKind::kLeaf && end.common == rest.size() &&
-      head.suffix_size() == rest.size()) {
+      head.part_size() == rest.size()) {
     if (blob.store_value(end.ref, value)) return;
     blob.set_ref(end.place, blob.new_leaf(rest, value));
     blob.release(end.ref);
@@ -104,22 +116,14 @@ void put(Editor& blob, std::string_view key, std::uint32_t depth, std::string_vi
 }
 
 void attach(Editor& blob, std::string_view prefix, std::uint32_t depth, Ref subtree) {
-  const End end = descend(blob, prefix, depth);
-  const std::string_view tail = prefix.substr(end.depth + end.common);
-  CHECK(!tail.empty(), "B4");
-  const bool inner = is_inner(blob.head(end.ref).kind());
-  const std::uint32_t place = inner ? end.place : fork(blob, end, prefix);
-  blob.add_child(place, static_cast<unsigned char>(tail[0]),
-                 prepend(blob, tail.substr(1), subtree));
+  const auto [place, at] = joint_for(blob, prefix, depth);
+  blob.add_child(place, static_cast<unsigned char>(prefix[at]),
+                 prepend(blob, prefix.substr(at + 1), subtree));
 }
 
 std::uint32_t attach_edge(Editor& blob, std::string_view prefix, std::uint32_t depth,
                           BlobId child) {
-  const End end = descend(blob, prefix, depth);
-  const std::size_t at = end.depth + end.common;
-  CHECK(at < prefix.size(), "B4");
-  const bool inner = is_inner(blob.head(end.ref).kind());
-  const std::uint32_t place = inner ? end.place : fork(blob, end, prefix);
+  const auto [place, at] = joint_for(blob, prefix, depth);
   blob.add_child(place, static_cast<unsigned char>(prefix[at]), blob.new_edge(child));
   return static_cast<std::uint32_t>(at);
 }

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "engine/holt.h"
+#include "engine/base/limits.h"
 
 namespace holt::art {
 
@@ -102,14 +102,14 @@ class Walker {
 
   void leaf(Ref ref) {
     const NodeHead head = blob_.head(ref);
-    const std::size_t size = head.suffix_size();
+    const std::size_t size = head.part_size();
     if (head.kind() != NodeKind::kLeaf || path_.size() + size > kMaxPath ||
         head.value_size() > kMaxValueBytes) {
       return stop(WalkEnd::kGarbage);
     }
     const std::size_t depth = path_.size();
     path_.resize(depth + size);
-    copy_out(path_.data() + depth, blob_.leaf_suffix(ref), size);
+    copy_out(path_.data() + depth, blob_.part(ref), size);
     if (!roll_up() && admits(path_)) emit(path_, ref, head, false);
     path_.resize(depth);
   }
@@ -120,8 +120,8 @@ class Walker {
     NodeHead head = blob_.head(ref);
     while (enters(head) && head.kind() == NodeKind::kPrefix) {
       const std::size_t size = path_.size();
-      path_.resize(size + head.prefix_size());
-      copy_out(path_.data() + size, blob_.prefix(ref), head.prefix_size());
+      path_.resize(size + head.part_size());
+      copy_out(path_.data() + size, blob_.part(ref), head.part_size());
       ref = head.prefix_child();
       head = blob_.head(ref);
     }

@@ -70,10 +70,8 @@ Cut choose_cut(View blob) {
     const auto [first, last] = closest_run(items, goal);
     cut.place = place;
     cut.bytes.clear();
-    cut.moved = 0;
     for (std::size_t i = first; i < last; ++i) {
       cut.bytes.insert(cut.bytes.end(), items[i].entries.begin(), items[i].entries.end());
-      cut.moved += items[i].bytes;
     }
     std::sort(cut.bytes.begin(), cut.bytes.end());
     if (most->bytes <= heavy || !divisible) return cut;

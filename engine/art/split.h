@@ -16,7 +16,6 @@ struct Cut {
   std::uint32_t place = 0;  // refers to the inner node; 0: nothing can be cut off
   // The entries that move, ascending; an edge's entries all or none.
   std::vector<unsigned char> bytes;
-  std::size_t moved = 0;  // bytes of their subtrees
 };
 
 // Chooses entries of one node whose subtrees come close to half of the blob's live bytes.

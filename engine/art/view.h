@@ -26,6 +26,7 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/base/limits.h"
 #include "engine/base/types.h"
 #include "engine/format.h"
 
@@ -33,9 +34,6 @@ namespace holt::art {
 
 // A node inside a blob: offset / 8; 0 is none.
 using Ref = std::uint16_t;
-
-// How far behind the last frame an optimistic reader may look: the largest clamped leaf or prefix.
-inline constexpr std::size_t kFramePad = 256 * 1024;
 
 // ---- relaxed atomic access to little-endian integers at any aligned place
 
@@ -72,14 +70,14 @@ inline bool equal(const std::byte* shared, const char* own, std::size_t size) {
 struct NodeHead {
   std::uint64_t word;
   NodeKind kind() const { return static_cast<NodeKind>(word & 0xff); }
+  // DiskLeaf, DiskPrefix: bytes of the key that the node itself holds
+  std::size_t part_size() const { return word >> 16 & 0xffff; }
   // DiskLeaf
-  std::size_t suffix_size() const { return word >> 16 & 0xffff; }
   std::size_t value_size() const {
     const std::size_t size = word >> 32;
     return size < 0x1ffff ? size : 0x1ffff;  // kFramePad bounds what garbage can say
   }
   // DiskPrefix
-  std::size_t prefix_size() const { return word >> 16 & 0xffff; }
   Ref prefix_child() const { return static_cast<Ref>(word >> 32); }
   // DiskInner
   std::size_t count() const { return word >> 16 & 0xffff; }
@@ -87,6 +85,9 @@ struct NodeHead {
   // DiskBlobEdge
   BlobId blob() const { return BlobId{static_cast<std::uint32_t>(word >> 32)}; }
 };
+
+static_assert(offsetof(DiskLeaf, suffix_size) == 2 && offsetof(DiskPrefix, size) == 2);
+static_assert(sizeof(DiskLeaf) == sizeof(DiskPrefix));
 
 inline bool is_inner(NodeKind kind) {
   return kind >= NodeKind::kNode4 && kind <= NodeKind::kNode256;
@@ -132,17 +133,15 @@ class View {
   std::uint32_t live() const { return used() - dead(); }
   BlobId id() const { return BlobId{load<std::uint32_t>(base_ + offsetof(DiskBlobHeader, id))}; }
 
-  const std::byte* leaf_suffix(Ref ref) const { return at(ref) + sizeof(DiskLeaf); }
-  const std::byte* leaf_value(Ref ref, NodeHead head) const {
-    return leaf_suffix(ref) + head.suffix_size();
-  }
-  const std::byte* prefix(Ref ref) const { return at(ref) + sizeof(DiskPrefix); }
+  // The part of the key that a leaf or prefix node holds.
+  const std::byte* part(Ref ref) const { return at(ref) + sizeof(DiskLeaf); }
+  const std::byte* leaf_value(Ref ref, NodeHead head) const { return part(ref) + head.part_size(); }
 
   // The bytes a node itself takes.
   std::size_t size_of(NodeHead head) const {
     switch (head.kind()) {
-      case NodeKind::kLeaf: return leaf_bytes(head.suffix_size(), head.value_size());
-      case NodeKind::kPrefix: return prefix_bytes(head.prefix_size());
+      case NodeKind::kLeaf: return leaf_bytes(head.part_size(), head.value_size());
+      case NodeKind::kPrefix: return prefix_bytes(head.part_size());
       default: return node_bytes(head.kind());
     }
   }

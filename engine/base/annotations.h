@@ -14,14 +14,11 @@
 #define CAPABILITY(x) HOLT_TSA(capability(x))
 #define SCOPED_CAPABILITY HOLT_TSA(scoped_lockable)
 #define GUARDED_BY(x) HOLT_TSA(guarded_by(x))
-#define PT_GUARDED_BY(x) HOLT_TSA(pt_guarded_by(x))
 #define REQUIRES(...) HOLT_TSA(requires_capability(__VA_ARGS__))
-#define REQUIRES_SHARED(...) HOLT_TSA(requires_shared_capability(__VA_ARGS__))
 #define ACQUIRE(...) HOLT_TSA(acquire_capability(__VA_ARGS__))
 #define ACQUIRE_SHARED(...) HOLT_TSA(acquire_shared_capability(__VA_ARGS__))
 #define RELEASE(...) HOLT_TSA(release_generic_capability(__VA_ARGS__))
 #define RELEASE_SHARED(...) HOLT_TSA(release_shared_capability(__VA_ARGS__))
-#define TRY_ACQUIRE(...) HOLT_TSA(try_acquire_capability(__VA_ARGS__))
 #define EXCLUDES(...) HOLT_TSA(locks_excluded(__VA_ARGS__))
 #define NO_THREAD_SAFETY_ANALYSIS HOLT_TSA(no_thread_safety_analysis)
 
@@ -31,7 +28,6 @@ class CAPABILITY("mutex") Mutex {
  public:
   void lock() ACQUIRE() { mutex_.lock(); }
   void unlock() RELEASE() { mutex_.unlock(); }
-  bool try_lock() TRY_ACQUIRE(true) { return mutex_.try_lock(); }
 
  private:
   friend class MutexLock;

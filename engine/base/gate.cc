@@ -1,7 +1,5 @@
 #include "engine/base/gate.h"
 
-#include <thread>
-
 namespace holt {
 
 std::size_t Gate::my_lane() {

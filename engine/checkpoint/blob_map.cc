@@ -6,10 +6,12 @@
 #include <fmt/format.h>
 
 #include "engine/base/check.h"
+#include "engine/base/limits.h"
 #include "engine/format.h"
-#include "engine/frame/pool.h"
 
 namespace holt {
+
+static_assert(index_of(kNoSlot) == kDiskNoSlot);
 
 Result<BlobId> BlobMap::allocate() {
   const MutexLock lock(mutex_);
@@ -140,9 +142,9 @@ void BlobMap::commit(std::uint64_t epoch) {
   });
 }
 
-std::vector<Slot> BlobMap::give_back(std::uint32_t& end) {
+std::vector<Slot> BlobMap::take_discardable(std::uint32_t& end) {
   const MutexLock lock(mutex_);
-  auto slots = space_.give_back();
+  auto slots = space_.take_discardable();
   end = space_.end();
   return slots;
 }

@@ -75,7 +75,7 @@ class BlobMap {
   // The checkpoint that ended `epoch` is durable: what was given up until then is free.
   void commit(std::uint64_t epoch);
   // Slots whose space the host may take, and where the file ends.
-  std::vector<Slot> give_back(std::uint32_t& end);
+  std::vector<Slot> take_discardable(std::uint32_t& end);
   void usage(std::uint64_t& slots_in_use, std::uint64_t& slots_in_file) const;
 
   // Disk form: DiskMapHeader and what follows it.

@@ -1,12 +1,12 @@
 #include "engine/checkpoint/checkpointer.h"
 
-#include <sys/mman.h>
-
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstring>
 
 #include "engine/art/view.h"
+#include "engine/base/buffer.h"
 #include "engine/base/check.h"
 #include "engine/base/checksum.h"
 #include "engine/format.h"
@@ -18,16 +18,10 @@ namespace {
 
 constexpr std::size_t kGroup = 8;  // images written at once
 
-std::size_t round_to_page(std::size_t bytes) { return (bytes + kDiskPage - 1) & ~(kDiskPage - 1); }
-
 }  // namespace
 
-// Page-aligned memory for one group of images.
 struct Checkpointer::Buffers {
-  struct alignas(kDiskPage) Image {
-    std::array<std::byte, kBlobBytes> bytes;
-  };
-  std::array<Image, kGroup> images;
+  std::array<BlobBuffer, kGroup> images;
 };
 
 Checkpointer::Checkpointer(Storage& storage, FramePool& pool, BlobMap& blobs, Gate& gate,
@@ -115,7 +109,7 @@ Result<void> Checkpointer::run_round() {
   blobs_.commit(round.epoch);
   log_.release(round.position);  // K1
   std::uint32_t end = 0;
-  const std::vector<Slot> slots = blobs_.give_back(end);
+  const std::vector<Slot> slots = blobs_.take_discardable(end);
   storage_.discard_slots(slots);
   // Space that cannot be given back now is still there to be used.
   [[maybe_unused]] const auto cut = storage_.truncate_slots(end);

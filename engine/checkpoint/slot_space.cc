@@ -28,7 +28,7 @@ void SlotSpace::release(Slot slot) {
   CHECK(free_.insert(index_of(slot)).second, "C3");
 }
 
-std::vector<Slot> SlotSpace::give_back() {
+std::vector<Slot> SlotSpace::take_discardable() {
   while (end_ > 0 && (free_.erase(end_ - 1) > 0 || holes_.erase(end_ - 1) > 0)) --end_;
   // A checkpoint of everything needs as many free slots as there are used ones; keep half of that.
   const std::size_t reserve = std::max<std::size_t>(16, in_use() / 2);

@@ -27,7 +27,7 @@ class SlotSpace {
 
   // Free slots whose space may go back to the host: all but a working reserve for the next
   // checkpoints. They count as given back from now on.
-  std::vector<Slot> give_back();
+  std::vector<Slot> take_discardable();
 
  private:
   std::uint32_t end_ = 0;

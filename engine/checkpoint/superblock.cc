@@ -1,11 +1,11 @@
 #include "engine/checkpoint/superblock.h"
 
-#include <algorithm>
 #include <cstring>
 #include <optional>
 
 #include <fmt/format.h>
 
+#include "engine/base/buffer.h"
 #include "engine/base/checksum.h"
 #include "engine/checkpoint/blob_map.h"
 #include "engine/format.h"
@@ -44,18 +44,13 @@ Result<Superblock> decode(const DiskSuperblock& disk, unsigned area) {
   return out;
 }
 
-bool blank(std::span<const std::byte> bytes) {
-  return std::all_of(bytes.begin(), bytes.end(),
-                     [](std::byte byte) { return byte == std::byte{0}; });
-}
-
 // The newest valid copy in an area; nothing when none was ever written. kCorrupt when there is none
 // any more: the one that is lost may have been the newest of all.
 Result<std::optional<Superblock>> read_area(Storage& storage, unsigned area,
                                             std::vector<std::string>& problems) {
   auto bytes = storage.read_area(area == 0 ? Storage::Area::kSuper0 : Storage::Area::kSuper1);
   if (!bytes) return pass(bytes);
-  if (blank(*bytes)) return std::nullopt;
+  if (bytes->empty()) return std::nullopt;
   bytes->resize(kSuperblockStride);
   std::optional<Superblock> best;
   std::vector<std::string> faults;
@@ -63,7 +58,7 @@ Result<std::optional<Superblock>> read_area(Storage& storage, unsigned area,
   for (std::size_t copy = 0; copy < kSuperblockCopies; ++copy) {
     DiskSuperblock disk;
     std::memcpy(&disk, bytes->data() + copy * kSuperblockCopyStride, sizeof disk);
-    if (blank(std::as_bytes(std::span(&disk, 1)))) {
+    if (all_zero(std::as_bytes(std::span(&disk, 1)))) {
       cut_short = true;
       continue;
     }

@@ -1,18 +1,8 @@
 #include "engine/frame/latch.h"
 
+#include "engine/base/spin.h"
+
 namespace holt {
-
-namespace {
-
-constexpr int kSpins = 200;  // a few microseconds: longer than most critical sections
-
-inline void pause() {
-#if defined(__x86_64__)
-  __builtin_ia32_pause();
-#endif
-}
-
-}  // namespace
 
 // Waits until the exclusive holder, or some shared holder, has gone; may return early.
 void Latch::sleep() const {

@@ -4,10 +4,9 @@
 
 #include <fmt/format.h>
 
-#include "engine/art/view.h"
 #include "engine/base/check.h"
+#include "engine/base/limits.h"
 #include "engine/format.h"
-#include "engine/holt.h"
 
 namespace holt {
 
@@ -17,7 +16,7 @@ constexpr std::uint32_t kLoading = 0xffffffff;
 constexpr std::size_t kTableBytes = std::size_t{kMaxBlobs} * sizeof(std::uint32_t);
 
 std::size_t arena_bytes(std::uint32_t frames) {
-  return std::size_t{frames} * kBlobBytes + art::kFramePad;
+  return std::size_t{frames} * kBlobBytes + kFramePad;
 }
 
 void* map_memory(std::size_t bytes) {

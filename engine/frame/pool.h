@@ -39,7 +39,6 @@ namespace holt {
 using FrameIndex = std::uint32_t;
 inline constexpr FrameIndex kNoFrame = 0xffffffff;
 inline constexpr std::uint32_t kNoBlob = 0xffffffff;
-inline constexpr std::uint32_t kMaxBlobs = 1u << 24;  // 8 TiB of blobs
 
 struct alignas(64) Frame {
   Latch latch;

@@ -5,12 +5,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <mutex>
 #include <utility>
-
-#include "engine/format.h"
 
 namespace holt {
 
@@ -47,12 +44,7 @@ Result<void> OverlayStorage::read_slot(Slot slot, std::span<std::byte> out) {
     const std::shared_lock lock(mutex_);
     if (!written_.contains(index_of(slot))) return base_->read_slot(slot, out);
   }
-  const std::uint64_t offset = std::uint64_t{index_of(slot)} * kBlobBytes;
-  auto got = read_up_to(file_.get(), out, offset, kShown);
-  if (!got) return pass(got);
-  if (*got == out.size()) return {};
-  return fail(Code::kIo,
-              std::string(kShown) + " ends inside slot " + std::to_string(index_of(slot)));
+  return slot_io_.read(slot, out);
 }
 
 Result<void> OverlayStorage::write_slots(std::span<const SlotWrite> writes) {
@@ -60,14 +52,6 @@ Result<void> OverlayStorage::write_slots(std::span<const SlotWrite> writes) {
   const std::unique_lock lock(mutex_);
   for (const SlotWrite& write : writes) written_.insert(index_of(write.slot));
   return {};
-}
-
-Result<std::uint32_t> OverlayStorage::slot_count() {
-  auto count = base_->slot_count();
-  if (!count) return count;
-  const std::shared_lock lock(mutex_);
-  for (const std::uint32_t slot : written_) *count = std::max(*count, slot + 1);
-  return count;
 }
 
 Result<void> OverlayStorage::write_area(Area, std::span<const std::byte>) {

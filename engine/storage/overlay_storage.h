@@ -27,7 +27,6 @@ class OverlayStorage final : public Storage {
   Result<void> sync_slots() override { return {}; }
   void discard_slots(std::span<const Slot>) override {}
   Result<void> truncate_slots(std::uint32_t) override { return {}; }
-  Result<std::uint32_t> slot_count() override;
 
   Result<std::vector<std::byte>> read_area(Area area) override { return base_->read_area(area); }
   Result<void> write_area(Area area, std::span<const std::byte> bytes) override;

@@ -4,7 +4,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 
 namespace holt {
@@ -71,10 +70,6 @@ Result<void> sync_data(int fd, const std::string& shown) {
 Result<void> sync_all(int fd, const std::string& shown) {
   if (::fsync(fd) != 0) return fail_errno(errno, "cannot sync " + shown);
   return {};
-}
-
-bool all_zero(std::span<const std::byte> bytes) {
-  return std::ranges::all_of(bytes, [](std::byte b) { return b == std::byte{0}; });
 }
 
 }  // namespace holt

@@ -49,6 +49,4 @@ Result<void> sync_data(int fd, const std::string& shown);
 // Also of a directory: makes names durable.
 Result<void> sync_all(int fd, const std::string& shown);
 
-bool all_zero(std::span<const std::byte> bytes);
-
 }  // namespace holt

@@ -7,9 +7,9 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <new>
 #include <utility>
 
+#include "engine/base/buffer.h"
 #include "engine/base/check.h"
 #include "engine/format.h"
 #include "engine/storage/overlay_storage.h"
@@ -97,12 +97,7 @@ Result<void> PosixStorage::open_blobs() {
 // ---- blob slots
 
 Result<void> PosixStorage::read_slot(Slot slot, std::span<std::byte> out) {
-  CHECK(out.size() <= kBlobBytes && out.size() % kDiskPage == 0, "S1");
-  const std::uint64_t offset = std::uint64_t{index_of(slot)} * kBlobBytes;
-  auto got = read_up_to(blobs_.fd.get(), out, offset, blobs_.shown);
-  if (!got) return pass(got);
-  if (*got == out.size()) return {};
-  return fail(Code::kIo, blobs_.shown + " ends inside slot " + std::to_string(index_of(slot)));
+  return slot_io_->read(slot, out);
 }
 
 Result<void> PosixStorage::write_slots(std::span<const SlotWrite> writes) {
@@ -139,12 +134,6 @@ Result<void> PosixStorage::truncate_slots(std::uint32_t count) {
   const std::uint64_t wanted = std::uint64_t{count} * kBlobBytes;
   if (*size <= wanted) return {};
   return truncate_to(blobs_.fd.get(), wanted, blobs_.shown);
-}
-
-Result<std::uint32_t> PosixStorage::slot_count() {
-  auto size = size_of(blobs_.fd.get(), blobs_.shown);
-  if (!size) return pass(size);
-  return static_cast<std::uint32_t>((*size + kBlobBytes - 1) / kBlobBytes);
 }
 
 // ---- maps and superblocks

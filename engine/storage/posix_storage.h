@@ -31,7 +31,6 @@ class PosixStorage final : public Storage {
   Result<void> sync_slots() override;
   void discard_slots(std::span<const Slot> slots) override;
   Result<void> truncate_slots(std::uint32_t count) override;
-  Result<std::uint32_t> slot_count() override;
 
   Result<std::vector<std::byte>> read_area(Area area) override;
   Result<void> write_area(Area area, std::span<const std::byte> bytes) override;

@@ -2,7 +2,6 @@
 
 #include <liburing.h>
 
-#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <optional>
@@ -145,6 +144,14 @@ SlotIo::~SlotIo() {
   if (!ring_) return;
   MutexLock lock(ring_->mutex);
   io_uring_queue_exit(&ring_->uring);
+}
+
+Result<void> SlotIo::read(Slot slot, std::span<std::byte> out) const {
+  CHECK(out.size() <= kBlobBytes && out.size() % kDiskPage == 0, "a slot is read in whole pages");
+  auto got = read_up_to(fd_, out, offset_of(slot), shown_);
+  if (!got) return pass(got);
+  if (*got == out.size()) return {};
+  return fail(Code::kIo, shown_ + " ends inside slot " + std::to_string(index_of(slot)));
 }
 
 Result<void> SlotIo::write(std::span<const Storage::SlotWrite> writes) {

@@ -1,9 +1,10 @@
-// Writes many slots at once: through io_uring, or one after the other where the kernel refuses it.
+// Reads slots, and writes many at once: through io_uring, or one after the other where the kernel
+// refuses it.
 //
 // Only batches gain from io_uring: a checkpoint hands over hundreds of images, and about 16 in
 // flight keep a device busy. A single write, and every read, is a plain system call.
 //
-// Thread safety: write() from any thread; batches through io_uring take turns.
+// Thread safety: any thread; batches through io_uring take turns.
 #pragma once
 
 #include <memory>
@@ -21,8 +22,9 @@ class SlotIo {
   SlotIo(int fd, std::string shown, bool io_uring);
   ~SlotIo();
 
+  // Fails when the slot is cut short.
+  Result<void> read(Slot slot, std::span<std::byte> out) const;
   Result<void> write(std::span<const Storage::SlotWrite> writes);
-  bool uses_io_uring() const { return ring_ != nullptr; }
 
  private:
   class UringBatch;

@@ -48,8 +48,6 @@ class Storage {
   virtual void discard_slots(std::span<const Slot> slots) = 0;
   // What is in slots from `count` on is no longer needed; they may be written again.
   virtual Result<void> truncate_slots(std::uint32_t count) = 0;
-  // Upper bound of slots that hold anything, from the size of the store.
-  virtual Result<std::uint32_t> slot_count() = 0;
 
   // ---- maps and superblocks
   enum class Area : std::uint8_t { kSuper0, kSuper1, kMap0, kMap1 };

@@ -14,6 +14,7 @@
 #include <thread>
 #include <utility>
 
+#include "engine/base/buffer.h"
 #include "engine/format.h"
 
 namespace holt {
@@ -123,10 +124,9 @@ Result<void> wait_for_lock(const StoreDirectory& store, int lock, int mode) {
     if (errno != EWOULDBLOCK) return fail_errno(errno, "cannot lock " + store.shown("LOCK"));
     const bool closing = is_marked_closing(lock);
     if (Clock::now() - start > (closing ? kClosing : kMoment)) {
-      return fail(Code::kBusy, closing ? store.path + " is still being closed: try again later"
-                                       : store.path +
-                                             " is in use: unmount it or end the program "
-                                             "that has it open");
+      return fail(Code::kBusy, closing
+                                   ? store.path + " is still being closed: try again later"
+                                   : store.path + " is in use: end the program that has it open");
     }
     std::this_thread::sleep_for(kPause);
   }

@@ -1,5 +1,4 @@
 // Applying the steps of a batch under the latches. Nothing here can fail (T5).
-#include <bit>
 #include <cstring>
 
 #include "engine/art/copy.h"
@@ -11,7 +10,6 @@ namespace holt {
 
 namespace {
 
-using Kind = Batch::Kind;
 using Op = Batch::Op;
 
 bool has_changes(const Batch& batch) { return !batch.payload().empty(); }
@@ -24,20 +22,20 @@ void BatchRun::apply_all(bool exclusive) {
     tree_.shape_.fetch_add(1, std::memory_order_acq_rel);  // T4: odd
     std::atomic_thread_fence(std::memory_order_seq_cst);
   }
-  if (log_ != nullptr) at_ = log_->reserve(batch_.payload().size());  // T2
+  at_ = log_.reserve(batch_.payload().size());  // T2
   reserved_ = true;
   live_before_.clear();
   for (const Target& target : targets_) live_before_.push_back(editor(target).live());
   const auto& steps = batch_.steps();
   for (std::size_t i = 0; i < steps.size(); ++i) {
-    if (steps[i].kind == Kind::kChange) apply_step(steps[i], places_[i], exclusive);
+    if (steps[i].is_change()) apply_step(steps[i], places_[i], exclusive);
   }
   for (std::size_t i = 0; i < targets_.size(); ++i) {
     if (targets_[i].changes) tree_.mark_changed(targets_[i].hop.frame);
   }
   for (std::size_t i = 0; i < steps.size(); ++i) {
     const std::size_t blob = places_[i].blob;
-    if (steps[i].kind != Kind::kChange) continue;
+    if (!steps[i].is_change()) continue;
     tree_.note_erased(batch_.key(steps[i]), targets_[blob].hop.id, live_before_[blob],
                       editor(targets_[blob]).live());
   }
@@ -66,9 +64,8 @@ Tree::Hop BatchRun::find_inside(std::string_view key, bool prefix) const {
 }
 
 void BatchRun::apply_step(const Step& step, const Place& place, bool exclusive) {
-  const bool prefix = step.op == Op::kMove || step.op == Op::kErasePrefix;
   const Tree::Hop hop =
-      exclusive ? find_inside(batch_.key(step), prefix) : targets_[place.blob].hop;
+      exclusive ? find_inside(batch_.key(step), step.is_structural()) : targets_[place.blob].hop;
   switch (step.op) {
     case Op::kPut:
       put_value(hop, step);

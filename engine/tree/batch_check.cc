@@ -22,12 +22,11 @@ Result<void> check_sizes(const Batch& batch, const Batch::Step& step) {
     return fail(Code::kTooLarge,
                 fmt::format("a key has {} bytes, the limit is {}", key, kMaxKeyBytes));
   }
-  const bool move = step.kind == Kind::kChange && step.op == Op::kMove;
-  const std::size_t limit = move ? kMaxKeyBytes : kMaxValueBytes;
+  const std::size_t limit = step.is_move() ? kMaxKeyBytes : kMaxValueBytes;
   if (data > limit) {
     return fail(Code::kTooLarge, fmt::format("a value has {} bytes, the limit is {}", data, limit));
   }
-  if (!move) return {};
+  if (!step.is_move()) return {};
   const std::string_view from = batch.key(step);
   const std::string_view to = batch.data(step);
   if (from.starts_with(to) || to.starts_with(from)) {
@@ -36,21 +35,18 @@ Result<void> check_sizes(const Batch& batch, const Batch::Step& step) {
   return {};
 }
 
-bool patch_of(const Batch::Step& step) { return step.op == Op::kPatch || step.op == Op::kAdd; }
-
 // Whether `later` would have to see what `earlier` did, in a way the checks beforehand cannot.
 bool depends(const Batch& batch, const Batch::Step& earlier, const Batch::Step& later) {
-  if (earlier.kind != Kind::kChange || later.kind != Kind::kChange) return false;
+  if (!earlier.is_change() || !later.is_change()) return false;
   const std::string_view before = batch.key(earlier);
   const std::string_view key = batch.key(later);
-  const bool patches = patch_of(later);
-  if (earlier.op == Op::kMove || earlier.op == Op::kErasePrefix) {
-    const std::string_view to = earlier.op == Op::kMove ? batch.data(earlier) : before;
+  if (earlier.is_structural()) {
+    const std::string_view to = earlier.is_move() ? batch.data(earlier) : before;
     const auto within = [&](std::string_view other) {
       return other.starts_with(before) || other.starts_with(to);
     };
-    if (later.op != Op::kMove && later.op != Op::kErasePrefix) {
-      return patches ? within(key) : earlier.op == Op::kMove && within(key);
+    if (!later.is_structural()) {
+      return (later.is_patch() || earlier.is_move()) && within(key);
     }
     // Moves may follow each other when they name the same prefixes exactly.
     const auto clashes = [&](std::string_view other) {
@@ -58,13 +54,14 @@ bool depends(const Batch& batch, const Batch::Step& earlier, const Batch::Step& 
              (before.starts_with(other) && other != before) ||
              (to.starts_with(other) && other != to);
     };
-    return clashes(key) || (later.op == Op::kMove && clashes(batch.data(later)));
+    return clashes(key) || (later.is_move() && clashes(batch.data(later)));
   }
-  if (later.op == Op::kMove) {
+  if (later.is_move()) {
     // Room was found for the subtree as it is; a patch leaves its size alone.
-    return !patch_of(earlier) && (before.starts_with(key) || before.starts_with(batch.data(later)));
+    return !earlier.is_patch() &&
+           (before.starts_with(key) || before.starts_with(batch.data(later)));
   }
-  return patches && key == before && !patch_of(earlier);
+  return later.is_patch() && key == before && !earlier.is_patch();
 }
 
 }  // namespace
@@ -74,17 +71,13 @@ bool depends(const Batch& batch, const Batch::Step& earlier, const Batch::Step& 
 std::size_t BatchRun::room_of(const Batch& batch) {
   std::size_t room = 0;
   for (const Step& step : batch.steps()) {
-    if (step.kind == Kind::kChange && step.op == Op::kPut) {
+    if (step.is_change() && step.op == Op::kPut) {
       room += art::put_bound(step.key_size, step.data_size);
-    } else if (is_move(step)) {
+    } else if (step.is_move()) {
       room += art::attach_bound(step.data_size, 0);
     }
   }
   return room;
-}
-
-bool BatchRun::is_move(const Step& step) {
-  return step.kind == Kind::kChange && step.op == Op::kMove;
 }
 
 Result<void> BatchRun::validate(const Batch& batch) {
@@ -100,7 +93,7 @@ Result<void> BatchRun::validate(const Batch& batch) {
   // All of it may belong into one blob; which keys share one is not for the caller to know, and may
   // be another matter when the log is replayed.
   const std::size_t room = room_of(batch);
-  const bool moves = std::ranges::any_of(steps, is_move);
+  const bool moves = std::ranges::any_of(steps, &Step::is_move);
   const std::size_t limit = moves ? kMaxRoom - kMaxTop : kMaxRoom;
   if (room > limit) {
     return fail(
@@ -128,11 +121,10 @@ BatchRun::Outcome BatchRun::reject(Code code) {
 BatchRun::Outcome BatchRun::check_expectations() {
   const auto& steps = batch_.steps();
   for (std::size_t i = 0; i < steps.size(); ++i) {
-    const bool change = steps[i].kind == Kind::kChange;
     Outcome outcome = Outcome::kApplied;
-    if (change && steps[i].op == Op::kMove) {
+    if (steps[i].is_move()) {
       outcome = check_move(i, places_[i]);
-    } else if (!change || steps[i].op != Op::kErasePrefix) {
+    } else if (!steps[i].is_structural()) {
       outcome = check_step(steps[i], places_[i]);
     }
     if (outcome != Outcome::kApplied) return outcome;
@@ -141,7 +133,7 @@ BatchRun::Outcome BatchRun::check_expectations() {
 }
 
 BatchRun::Outcome BatchRun::check_step(const Step& step, const Place& place) {
-  const bool change = step.kind == Kind::kChange;
+  const bool change = step.is_change();
   if (change && step.expect == Expect::kNothing) return Outcome::kApplied;
   const Tree::Hop& hop = targets_[place.blob].hop;
   const art::View blob = tree_.view(hop.frame);
@@ -171,7 +163,7 @@ BatchRun::Outcome BatchRun::check_value(const Step& step, const art::View& blob,
     holds = inside && same(step.offset);
   } else if (step.kind == Kind::kValue) {
     holds = head.value_size() == data.size() && same(0);
-  } else if (step.kind == Kind::kChange && (step.op == Op::kPatch || step.op == Op::kAdd)) {
+  } else if (step.is_patch()) {
     return inside ? Outcome::kApplied : reject(Code::kInvalid);
   }
   return holds ? Outcome::kApplied : reject(Code::kPrecondition);
@@ -182,10 +174,8 @@ BatchRun::Presence BatchRun::presence(std::size_t index, std::string_view prefix
   const auto& steps = batch_.steps();
   for (std::size_t j = index; j > 0; --j) {
     const Step& earlier = steps[j - 1];
-    if (earlier.kind != Kind::kChange) continue;
-    if (earlier.op == Op::kMove && batch_.data(earlier) == prefix) return Presence::kYes;
-    const bool removes = earlier.op == Op::kMove || earlier.op == Op::kErasePrefix;
-    if (removes && batch_.key(earlier) == prefix) return Presence::kNo;
+    if (earlier.is_move() && batch_.data(earlier) == prefix) return Presence::kYes;
+    if (earlier.is_structural() && batch_.key(earlier) == prefix) return Presence::kNo;
   }
   const Tree::Hop& hop = targets_[blob].hop;
   const art::View view = tree_.view(hop.frame);

@@ -10,16 +10,11 @@ namespace holt {
 
 namespace {
 
-using Kind = Batch::Kind;
 using Op = Batch::Op;
-
-bool structural(const Batch::Step& step) {
-  return step.kind == Kind::kChange && (step.op == Op::kMove || step.op == Op::kErasePrefix);
-}
 
 }  // namespace
 
-Result<void> Tree::apply(const Batch& batch, const LogWriter* log, Wait wait, Lsn& at) {
+Result<void> Tree::apply(const Batch& batch, const LogWriter& log, Wait wait, Lsn& at) {
   return BatchRun(*this, batch, log).run(wait, at);
 }
 
@@ -140,11 +135,11 @@ BatchRun::Outcome BatchRun::go(std::string_view key, bool prefix, bool whole_way
 }
 
 BatchRun::Outcome BatchRun::locate_step(const Step& step, Place& place, bool whole_way) {
-  const Outcome first = go(batch_.key(step), structural(step), whole_way, place.from);
+  const Outcome first = go(batch_.key(step), step.is_structural(), whole_way, place.from);
   if (first != Outcome::kApplied) return first;
   place.blob = add_way();
   place.second = place.blob;
-  if (step.kind == Kind::kChange && step.op == Op::kMove) {
+  if (step.is_move()) {
     const Outcome second = go(batch_.data(step), false, whole_way, place.second_from);
     if (second != Outcome::kApplied) return second;
     place.second = add_way();
@@ -196,9 +191,8 @@ bool BatchRun::still_ends_here(const Step& step, const Place& place) const {
     }
     return art::find(tree_.view(hop.frame), key, hop.depth).where != art::Where::kEdge;
   };
-  if (!ends(place.blob, batch_.key(step), structural(step))) return false;
-  return step.kind != Kind::kChange || step.op != Op::kMove ||
-         ends(place.second, batch_.data(step), false);
+  if (!ends(place.blob, batch_.key(step), step.is_structural())) return false;
+  return !step.is_move() || ends(place.second, batch_.data(step), false);
 }
 
 // All latches are taken even when one target is found changed: unlatch_targets() releases all.
@@ -251,13 +245,14 @@ BatchRun::Outcome BatchRun::plan_room(bool exclusive) {
 BatchRun::Outcome BatchRun::plan_shared() {
   const auto& steps = batch_.steps();
   for (std::size_t i = 0; i < steps.size(); ++i) {
-    if (steps[i].kind != Kind::kChange) continue;
-    if (structural(steps[i]) && !fits_shared(steps[i], places_[i])) return Outcome::kNeedExclusive;
+    if (!steps[i].is_change()) continue;
+    if (steps[i].is_structural() && !fits_shared(steps[i], places_[i]))
+      return Outcome::kNeedExclusive;
     Target& target = targets_[places_[i].blob];
     target.changes = true;
-    if (steps[i].op == Op::kPut) {
+    if (steps[i].op == Batch::Op::kPut) {
       target.room += art::put_bound(batch_.key(steps[i]).size(), steps[i].data_size);
-    } else if (steps[i].op == Op::kMove) {
+    } else if (steps[i].is_move()) {
       Target& second = targets_[places_[i].second];
       second.changes = true;
       second.room += move_bound(steps[i], places_[i]);
@@ -273,11 +268,11 @@ BatchRun::Outcome BatchRun::plan_shared() {
 // must be able to take all. And what a move leaves behind must be so much less than a blob that the
 // moved subtree fits into a new one together with its new prefix.
 void BatchRun::plan_exclusive() {
-  std::size_t room = room_of(batch_);
+  const std::size_t room = room_of(batch_);
   std::size_t top = 0;
   const auto& steps = batch_.steps();
   for (std::size_t i = 0; i < steps.size(); ++i) {
-    if (is_move(steps[i])) top = std::max(top, top_of(steps[i], places_[i], true));
+    if (steps[i].is_move()) top = std::max(top, top_of(steps[i], places_[i], true));
   }
   for (Target& target : targets_) {
     target.changes = true;
@@ -308,9 +303,9 @@ std::size_t BatchRun::move_bound(const Step& step, const Place& place) const {
 // Whether a structural step stays inside its blobs: no edge moves, and little is copied.
 bool BatchRun::fits_shared(const Step& step, const Place& place) const {
   const art::Editor blob = editor(targets_[place.blob]);
-  if (batch_.steps().size() > 1 && step.op == Op::kMove) {
+  if (batch_.steps().size() > 1 && step.is_move()) {
     // Steps that build on each other's moves need to look their blobs up again.
-    const auto moves = std::count_if(batch_.steps().begin(), batch_.steps().end(), structural);
+    const auto moves = std::ranges::count_if(batch_.steps(), &Step::is_structural);
     if (moves > 1) return false;
   }
   if (batch_.key(step).empty()) return false;
@@ -333,13 +328,14 @@ BatchRun::Outcome BatchRun::make_writable() {
 
 // A move may need a new blob each.
 BatchRun::Outcome BatchRun::take_spares() {
-  const auto moves = static_cast<std::size_t>(std::ranges::count_if(batch_.steps(), is_move));
+  const auto moves =
+      static_cast<std::size_t>(std::ranges::count_if(batch_.steps(), &Step::is_move));
   if (targets_.size() + moves >= tree_.pool_.size()) {
     error_ = Error(Code::kTooLarge, "a batch moves more subtrees than the cache has room for");
     return Outcome::kFailed;
   }
   for (const Step& step : batch_.steps()) {
-    if (step.kind != Kind::kChange || step.op != Op::kMove) continue;
+    if (!step.is_move()) continue;
     const auto frame = tree_.pool_.try_take();
     if (!frame) return Outcome::kNeedFrames;
     spares_.push_back(*frame);

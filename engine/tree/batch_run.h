@@ -17,7 +17,7 @@ namespace holt {
 
 class BatchRun {
  public:
-  BatchRun(Tree& tree, const Batch& batch, const LogWriter* log)
+  BatchRun(Tree& tree, const Batch& batch, const LogWriter& log)
       : tree_(tree), batch_(batch), log_(log) {}
 
   Result<void> run(Wait wait, Lsn& at);
@@ -90,7 +90,6 @@ class BatchRun {
     blob.keep_room(kept_room_);
     return blob;
   }
-  const Target& target(std::size_t index) const { return targets_[index]; }
 
   // Checks against the state before the batch; kApplied when all holds.
   Outcome check_expectations();
@@ -103,7 +102,6 @@ class BatchRun {
   Presence presence(std::size_t index, std::string_view prefix, std::size_t blob) const;
 
   static std::size_t room_of(const Batch& batch);
-  static bool is_move(const Step& step);
   Outcome plan_room(bool exclusive);
   Outcome plan_shared();
   void plan_exclusive();
@@ -128,7 +126,7 @@ class BatchRun {
 
   Tree& tree_;
   const Batch& batch_;
-  const LogWriter* log_;
+  const LogWriter& log_;
   std::vector<Target> targets_;
   std::vector<Place> places_;
   std::vector<Tree::Hop> way_;

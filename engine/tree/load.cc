@@ -1,13 +1,14 @@
 // Bringing blobs into frames.
-#include <array>
 #include <cstring>
 #include <memory>
 
 #include <fmt/format.h>
 
 #include "engine/art/check.h"
+#include "engine/base/buffer.h"
 #include "engine/base/check.h"
 #include "engine/base/checksum.h"
+#include "engine/base/limits.h"
 #include "engine/storage/storage.h"
 #include "engine/tree/tree.h"
 
@@ -34,13 +35,11 @@ Result<FrameIndex> Tree::take_frame() {
 // The image comes through a buffer of one's own: it is checked before it reaches a frame, and the
 // frame's bytes, which a late optimistic reader may look at, are only ever stored to atomically.
 Result<void> Tree::read_image(BlobId id, const BlobImage& image, std::byte* to) {
-  struct alignas(kDiskPage) Buffer {
-    std::array<std::byte, kBlobBytes> bytes;
-  };
-  thread_local const auto buffer = std::make_unique_for_overwrite<Buffer>();
+  thread_local const auto buffer = std::make_unique_for_overwrite<BlobBuffer>();
   std::byte* bytes = buffer->bytes.data();
-  const std::size_t size = (image.used + kDiskPage - 1) & ~(kDiskPage - 1);
-  if (auto read = storage_.read_slot(image.slot, {bytes, size}); !read) return read;
+  if (auto read = storage_.read_slot(image.slot, {bytes, round_to_page(image.used)}); !read) {
+    return read;
+  }
   counters.blob_reads.fetch_add(1, std::memory_order_relaxed);
   DiskBlobHeader header;
   std::memcpy(&header, bytes, sizeof header);

@@ -11,6 +11,7 @@
 #include "engine/art/check.h"
 #include "engine/art/copy.h"
 #include "engine/art/merge.h"
+#include "engine/base/buffer.h"
 #include "engine/base/check.h"
 #include "engine/tree/tree.h"
 
@@ -22,10 +23,6 @@ constexpr std::size_t kUnderfull = kBlobBytes / 4;
 // So that the next insert does not split it again.
 constexpr std::size_t kMergedAtMost = kBlobBytes / 4 * 3;
 constexpr std::size_t kMaxQueued = 1024;
-
-struct alignas(kDiskPage) Copy {
-  std::array<std::byte, kBlobBytes> bytes;
-};
 
 }  // namespace
 
@@ -107,12 +104,12 @@ Tree::MergeStep Tree::merge_inside(std::string_view key, BlobId& miss) {
     if (chosen != MergeStep::kDone) return chosen;
     if (taker.frame == kNoFrame) continue;
     if (taker.id == parent.id) return merge_into_parent(key, parent, path[below]);
-    return merge_neighbours(key, parent, path[below], taker);
+    return merge_siblings(key, parent, path[below], taker);
   }
   return MergeStep::kDone;
 }
 
-// Who takes the child over: the parent if it is roomy, else a neighbour; left unset when nobody
+// Who takes the child over: the parent if it is roomy, else a sibling; left unset when nobody
 // can. No blob's bytes change, the gate is ours, but only the latches keep readers from evicting
 // what is looked at.
 Tree::MergeStep Tree::choose_taker(std::string_view key, const Hop& parent, const Hop& child,
@@ -131,12 +128,12 @@ Tree::MergeStep Tree::choose_taker(std::string_view key, const Hop& parent, cons
       taker = parent;
     } else {
       for (const BlobId id :
-           art::neighbours(view(parent.frame), parent.depth, child.depth, key, child.id)) {
-        Hop neighbour;
-        if (enter(id, child.depth, neighbour) != Step::kOk) continue;  // not worth a read
-        const std::size_t size = view(neighbour.frame).live();
-        if (!still(neighbour) || size + live + art::kMergeSlack > limit) continue;
-        taker = neighbour;
+           art::siblings(view(parent.frame), parent.depth, child.depth, key, child.id)) {
+        Hop sibling;
+        if (enter(id, child.depth, sibling) != Step::kOk) continue;  // not worth a read
+        const std::size_t size = view(sibling.frame).live();
+        if (!still(sibling) || size + live + art::kMergeSlack > limit) continue;
+        taker = sibling;
         break;
       }
     }
@@ -197,19 +194,19 @@ Tree::MergeStep Tree::merge_into_parent(std::string_view key, const Hop& parent,
   return MergeStep::kDone;
 }
 
-Tree::MergeStep Tree::merge_neighbours(std::string_view key, const Hop& parent, const Hop& child,
-                                       const Hop& neighbour) {
-  const MergeStep latched = latch_for_merge(std::array{parent, child, neighbour});
+Tree::MergeStep Tree::merge_siblings(std::string_view key, const Hop& parent, const Hop& child,
+                                     const Hop& sibling) {
+  const MergeStep latched = latch_for_merge(std::array{parent, child, sibling});
   if (latched != MergeStep::kDone) return latched;
   art::Editor above(pool_.bytes(parent.frame));
-  art::Editor taker(pool_.bytes(neighbour.frame));
+  art::Editor taker(pool_.bytes(sibling.frame));
   const art::View below = view(child.frame);
   if (taker.room() < below.live() + art::kMergeSlack) art::compact(taker);
-  art::absorb_neighbour(above, parent.depth, taker, child.depth, below, key);
+  art::absorb_sibling(above, parent.depth, taker, child.depth, below, key);
   mark_changed(parent.frame);
-  mark_changed(neighbour.frame);
+  mark_changed(sibling.frame);
   finish_merge(key, child);
-  pool_.frame(neighbour.frame).latch.unlock();
+  pool_.frame(sibling.frame).latch.unlock();
   pool_.frame(parent.frame).latch.unlock();
   return MergeStep::kDone;
 }
@@ -270,7 +267,7 @@ Result<void> Tree::copy_blob(BlobId id, std::byte* to) {
 }
 
 Result<bool> Tree::holds_key(const Hop& at, std::string_view prefix, Wait wait) {
-  const auto copy = std::make_unique_for_overwrite<Copy>();
+  const auto copy = std::make_unique_for_overwrite<BlobBuffer>();
   const art::View blob(copy->bytes.data());
   if (auto read = copy_blob(at.id, copy->bytes.data()); !read) return pass(read);
   const auto spot = art::find_prefix(blob, prefix, at.depth);
@@ -290,7 +287,7 @@ Result<bool> Tree::holds_key(const Hop& at, std::string_view prefix, Wait wait) 
 }
 
 void Tree::visit_blobs(const std::function<void(const Visited&)>& visit) {
-  const auto copy = std::make_unique_for_overwrite<Copy>();
+  const auto copy = std::make_unique_for_overwrite<BlobBuffer>();
   std::byte* bytes = copy->bytes.data();
   std::vector<BlobId> todo = blobs_.snapshot().drops;
   const std::set<BlobId> dropped(todo.begin(), todo.end());

@@ -1,6 +1,4 @@
 // Making room: compaction inside a blob, and splits.
-#include <optional>
-
 #include "engine/art/copy.h"
 #include "engine/art/split.h"
 #include "engine/base/check.h"

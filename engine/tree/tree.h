@@ -75,9 +75,9 @@ class Tree {
   Result<bool> scan(art::ScanBound& bound, const art::ScanFilter& filter, std::size_t limit,
                     art::ScanBuffer& out, Wait wait);
 
-  // Applies a batch. `log` is null when the log need not know. On success `at` is the reserved
-  // range's LSN, or is untouched when the batch holds conditions only.
-  Result<void> apply(const Batch& batch, const LogWriter* log, Wait wait, Lsn& at);
+  // Applies a batch. On success `at` is the reserved range's LSN, or is untouched when the batch
+  // holds conditions only, of which the log need not know.
+  Result<void> apply(const Batch& batch, const LogWriter& log, Wait wait, Lsn& at);
 
   // ---- background work; each returns false when there was nothing to do, or nothing can be done
   bool merge_one();
@@ -162,8 +162,8 @@ class Tree {
   MergeStep merge_inside(std::string_view key, BlobId& miss);
   MergeStep choose_taker(std::string_view key, const Hop& parent, const Hop& child, Hop& taker);
   MergeStep merge_into_parent(std::string_view key, const Hop& parent, const Hop& child);
-  MergeStep merge_neighbours(std::string_view key, const Hop& parent, const Hop& child,
-                             const Hop& neighbour);
+  MergeStep merge_siblings(std::string_view key, const Hop& parent, const Hop& child,
+                           const Hop& sibling);
   MergeStep latch_for_merge(std::span<const Hop> hops);
   void finish_merge(std::string_view key, const Hop& gone);
   // Whether a key begins with `prefix`, the search for which ends in the blob `at`. The caller has

@@ -19,12 +19,12 @@ Admission::Admission(std::uint64_t capacity, std::function<void()> on_pressure,
                      std::function<std::optional<Error>()> give_up)
     : capacity_(capacity), on_pressure_(std::move(on_pressure)), give_up_(std::move(give_up)) {}
 
-void Admission::press() const {
+void Admission::signal_pressure() const {
   if (on_pressure_) on_pressure_();
 }
 
-void Admission::press_if_above_half() const {
-  if (used() > capacity_ / 2) press();
+void Admission::signal_pressure_if_above_half() const {
+  if (used() > capacity_ / 2) signal_pressure();
 }
 
 Admission::Outcome Admission::try_take(std::uint64_t bytes) {
@@ -41,7 +41,7 @@ Result<bool> Admission::take(std::uint64_t bytes) {
   const Outcome outcome = try_take(bytes);
   if (outcome == Outcome::kFull) [[unlikely]]
     return wait_and_take(bytes);
-  if (outcome == Outcome::kTakenCrossingHalf) press();
+  if (outcome == Outcome::kTakenCrossingHalf) signal_pressure();
   return outcome != Outcome::kClosed;
 }
 
@@ -49,7 +49,7 @@ Result<bool> Admission::wait_and_take(std::uint64_t bytes) {
   wait_count_.fetch_add(1, std::memory_order_relaxed);
   Outcome outcome = Outcome::kFull;
   while (outcome == Outcome::kFull) {
-    press();  // outside the mutex: the owner may trim from within it
+    signal_pressure();  // outside the mutex: the owner may trim from within it
     {
       MutexLock lock(mutex_);
       // Announced before the last look: give_back() either leaves room for that look or sees the

@@ -29,7 +29,7 @@ class Admission {
   // Bytes that were admitted and not used, or trimmed, may be admitted again.
   void give_back(std::uint64_t bytes);
   // Calls on_pressure when more than half of the ring is in use.
-  void press_if_above_half() const;
+  void signal_pressure_if_above_half() const;
   // Nobody is admitted any more; who waits is told so.
   void close();
 
@@ -40,7 +40,7 @@ class Admission {
   enum class Outcome { kTaken, kTakenCrossingHalf, kFull, kClosed };
   Outcome try_take(std::uint64_t bytes);
   Result<bool> wait_and_take(std::uint64_t bytes);
-  void press() const;
+  void signal_pressure() const;
 
   const std::uint64_t capacity_;
   const std::function<void()> on_pressure_;

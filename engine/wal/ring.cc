@@ -66,8 +66,6 @@ Lsn Ring::published() const { return impl_->sequencer_.published(); }
 
 Lsn Ring::durable() const { return impl_->committer_.durable(); }
 
-std::uint64_t Ring::capacity() const { return impl_->capacity_; }
-
 std::uint64_t Ring::used() const { return impl_->admission_.used(); }
 
 Result<void> Ring::sync(Lsn lsn) { return impl_->committer_.sync(lsn); }
@@ -79,7 +77,7 @@ void Ring::sync_async(Lsn lsn, std::function<void(Result<void>)> done) {
 void Ring::trim(Lsn lsn) {
   impl_->admission_.give_back(impl_->committer_.trim(lsn));
   // The half may have been crossed again while the checkpoint ran, which nobody reported.
-  impl_->admission_.press_if_above_half();
+  impl_->admission_.signal_pressure_if_above_half();
 }
 
 void Ring::poison(const Error& cause) { impl_->committer_.poison(cause); }

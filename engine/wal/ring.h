@@ -40,7 +40,6 @@ namespace wal {
 
 struct RingOptions {
   std::uint64_t bytes = 0;
-  std::uint32_t segments = 4;
   std::uint32_t generation = 0;
   Lsn start{};                           // first record goes here
   std::uint32_t commit_interval_ms = 0;  // 0: no timer
@@ -78,7 +77,6 @@ class Ring {
   Lsn tail() const;
   Lsn published() const;
   Lsn durable() const;
-  std::uint64_t capacity() const;
   std::uint64_t used() const;  // bytes admitted and not trimmed
 
   // Returns when everything below `lsn` is durable. One device sync serves all that wait.

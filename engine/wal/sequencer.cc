@@ -2,25 +2,15 @@
 
 #include <bit>
 #include <cstring>
-#include <span>
 
 #include "engine/base/check.h"
 #include "engine/base/checksum.h"
+#include "engine/base/spin.h"
 #include "engine/format.h"
 
 namespace holt::wal {
 
 namespace {
-
-constexpr int kSpins = 200;  // about 5 us: longer than a writer takes that kept its core
-
-void pause() {
-#if defined(__x86_64__) || defined(__i386__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  asm volatile("yield");
-#endif
-}
 
 std::uint64_t little(std::uint64_t value) {
   return std::endian::native == std::endian::big ? std::byteswap(value) : value;

@@ -120,7 +120,7 @@ Outcome<void> BulkFiles::sync_all() const {
   return {};
 }
 
-Outcome<void> BulkFiles::for_each(const std::function<bool(Ino)>& visit) const {
+Outcome<void> BulkFiles::for_each(const std::function<void(Ino)>& visit) const {
   std::error_code error;
   if (!std::filesystem::exists(folder_, error)) return {};
   std::filesystem::recursive_directory_iterator at(folder_, error), end;
@@ -131,7 +131,7 @@ Outcome<void> BulkFiles::for_each(const std::function<bool(Ino)>& visit) const {
     const auto [stop, bad] = std::from_chars(name.data(), name.data() + name.size(), number, 16);
     if (bad != std::errc() || stop != name.data() + name.size()) continue;
     if (path_of(Ino{number}) != at->path().string()) continue;
-    if (!visit(Ino{number})) return {};
+    visit(Ino{number});
   }
   if (error) return host_failure(error.value(), "cannot list", folder_);
   return {};

@@ -64,8 +64,8 @@ class BulkFiles {
   void remove(Ino ino);
   // Makes the contents of all files durable.
   Outcome<void> sync_all() const;
-  // Calls `visit` with each number that has a host file; stops when it returns false.
-  Outcome<void> for_each(const std::function<bool(Ino)>& visit) const;
+  // Calls `visit` with each number that has a host file.
+  Outcome<void> for_each(const std::function<void(Ino)>& visit) const;
 
  private:
   static constexpr std::size_t kShards = 16;

@@ -13,12 +13,11 @@
 #include "fs/errno_table.h"
 #include "fs/filesystem.h"
 #include "fs/fuse/libfuse.h"
+#include "fs/fuse/options.h"
 #include "fs/fuse/reply.h"
 #include "fs/fuse/workers.h"
 
 namespace holtfs {
-
-enum class ReaddirPlus : std::uint8_t { kAuto, kYes, kNo };
 
 struct Connection {
   Connection(Filesystem& served, std::size_t worker_threads)
@@ -32,23 +31,23 @@ struct Connection {
   // Set when the mount is about to end: from then on the thread that takes a request also answers
   // it.
   std::atomic<bool> ending{false};
-  std::atomic<bool> unmounted{false};       // by force, while it was busy
-  std::atomic<std::uint64_t> elsewhere{0};  // requests to be answered by other threads
-  Workers workers;                          // last: its threads use the rest
+  std::atomic<bool> unmounted{false};      // by force, while it was busy
+  std::atomic<std::uint64_t> deferred{0};  // requests to be answered by other threads
+  Workers workers;                         // last: its threads use the rest
 };
 
 // Counts a request as one that another thread answers, for as long as it exists.
-class Elsewhere {
+class Deferred {
  public:
-  explicit Elsewhere(Connection& connection) : connection_(&connection) {
-    connection_->elsewhere.fetch_add(1);
+  explicit Deferred(Connection& connection) : connection_(&connection) {
+    connection_->deferred.fetch_add(1);
   }
-  Elsewhere(Elsewhere&& other) noexcept : connection_(std::exchange(other.connection_, nullptr)) {}
-  Elsewhere& operator=(Elsewhere&&) = delete;
-  ~Elsewhere() {
+  Deferred(Deferred&& other) noexcept : connection_(std::exchange(other.connection_, nullptr)) {}
+  Deferred& operator=(Deferred&&) = delete;
+  ~Deferred() {
     if (connection_ == nullptr) return;
-    connection_->elsewhere.fetch_sub(1);
-    connection_->elsewhere.notify_all();
+    connection_->deferred.fetch_sub(1);
+    connection_->deferred.notify_all();
   }
 
  private:
@@ -81,8 +80,7 @@ inline void answer_when_durable(Connection& connection, Reply reply, auto answer
     return answer(reply);
   }
   // std::function wants a copyable target.
-  auto held =
-      std::make_shared<std::pair<Elsewhere, Reply>>(Elsewhere(connection), std::move(reply));
+  auto held = std::make_shared<std::pair<Deferred, Reply>>(Deferred(connection), std::move(reply));
   connection.fs.sync_async([held, answer = std::move(answer)](int err) mutable {
     if (err != 0) return held->second.error(err);
     answer(held->second);
@@ -111,7 +109,7 @@ void serve(fuse_req_t request, Work work, Answer answer) {
   if (outcome.error() != kWouldWait) return reply.error(value_of(outcome.error()));
   if constexpr (requires { work.keep(); }) work.keep();
   caller.wait = holt::Wait::kYes;
-  connection.workers.post([&connection, caller, token = Elsewhere(connection),
+  connection.workers.post([&connection, caller, token = Deferred(connection),
                            reply = std::move(reply), work = std::move(work),
                            answer = std::move(answer)]() mutable {
     auto late = work(connection.fs, caller);

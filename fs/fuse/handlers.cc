@@ -1,7 +1,5 @@
 #include "fs/fuse/handlers.h"
 
-#include <algorithm>
-
 #include "fs/fuse/connection.h"
 
 namespace holtfs {

@@ -1,5 +1,4 @@
 // Requests that list directories.
-#include <algorithm>
 #include <vector>
 
 #include "fs/fuse/connection.h"

@@ -12,6 +12,14 @@ void open_without_state(fuse_file_info& info) {
   info.noflush = 1;
 }
 
+// An entry that the kernel did not take is forgotten on its behalf.
+auto answer_created(fuse_req_t request, const fuse_file_info& info) {
+  return [&fs = connection_of(request).fs, opened = info](Reply& reply, Entry& entry) mutable {
+    open_without_state(opened);
+    if (!reply.created(entry, opened)) fs.forget(entry.attr.ino, 1);
+  };
+}
+
 void on_create(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t mode,
                fuse_file_info* info) noexcept {
   serve_change(
@@ -20,10 +28,7 @@ void on_create(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t m
           Filesystem& fs, const Caller& caller) {
         return fs.create(caller, Ino{parent}, name, mode, exclusive);
       },
-      [&fs = connection_of(request).fs, opened = *info](Reply& reply, Entry& entry) mutable {
-        open_without_state(opened);
-        if (!reply.created(entry, opened)) fs.forget(entry.attr.ino, 1);
-      });
+      answer_created(request, *info));
 }
 
 void on_tmpfile(fuse_req_t request, fuse_ino_t parent, mode_t mode, fuse_file_info* info) noexcept {
@@ -32,10 +37,7 @@ void on_tmpfile(fuse_req_t request, fuse_ino_t parent, mode_t mode, fuse_file_in
       [parent, mode](Filesystem& fs, const Caller& caller) {
         return fs.tmpfile(caller, Ino{parent}, mode);
       },
-      [&fs = connection_of(request).fs, opened = *info](Reply& reply, Entry& entry) mutable {
-        open_without_state(opened);
-        if (!reply.created(entry, opened)) fs.forget(entry.attr.ino, 1);
-      });
+      answer_created(request, *info));
 }
 
 // Once answered so, the kernel opens and closes files by itself. A file lives until it is
@@ -112,8 +114,8 @@ void on_lseek(fuse_req_t request, fuse_ino_t ino, off_t offset, int whence,
               fuse_file_info*) noexcept {
   serve(
       request,
-      [=](Filesystem& fs, const Caller& caller) {
-        return fs.lseek(caller, Ino{ino}, static_cast<std::uint64_t>(offset), whence);
+      [=](Filesystem& fs, const Caller&) {
+        return fs.lseek(Ino{ino}, static_cast<std::uint64_t>(offset), whence);
       },
       [](Reply& reply, std::uint64_t& found) { reply.offset(found); });
 }
@@ -123,17 +125,16 @@ void on_fsync(fuse_req_t request, fuse_ino_t ino, int, fuse_file_info*) noexcept
   refuse_cancellation();
   Connection& connection = connection_of(request);
   Reply reply(connection.settings, request);
-  const auto finish = [&connection, ino, caller = caller_of(request, holt::Wait::kYes)](
-                          Reply held, bool contents) {
+  const auto finish = [&connection, ino](Reply held, bool contents) {
     if (contents) {
-      const Outcome<void> synced = connection.fs.sync_contents(caller, Ino{ino});
+      const Outcome<void> synced = connection.fs.sync_contents(Ino{ino});
       if (!synced) return held.error(value_of(synced.error()));
     }
     answer_when_durable(connection, std::move(held), [](Reply& later) { later.done(); });
   };
   const bool contents = connection.fs.has_contents_to_sync(Ino{ino});
   if (!contents || connection.ending) return finish(std::move(reply), contents);
-  connection.workers.post([finish, token = Elsewhere(connection),
+  connection.workers.post([finish, token = Deferred(connection),
                            reply = std::move(reply)]() mutable { finish(std::move(reply), true); });
 }
 

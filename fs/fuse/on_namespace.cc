@@ -21,9 +21,9 @@ void on_lookup(fuse_req_t request, fuse_ino_t parent, const char* name) noexcept
     if (!entry && entry.error() == Errno{ENOENT}) return Entry{};
     return entry;
   };
-  serve(request, look_up, [&fs = connection_of(request).fs](Reply& reply, Entry& entry) {
+  serve(request, look_up, [answer = answer_entry(request)](Reply& reply, Entry& entry) {
     if (entry.attr.ino == Ino{}) return reply.no_entry();
-    if (!reply.entry(entry)) fs.forget(entry.attr.ino, 1);
+    answer(reply, entry);
   });
 }
 

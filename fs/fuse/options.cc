@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <string_view>
 
+#include "engine/base/limits.h"
 #include "fs/parse_size.h"
 #include "fs/version.h"
 

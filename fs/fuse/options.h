@@ -10,12 +10,12 @@
 #include <string>
 #include <vector>
 
-#include "fs/fuse/connection.h"
 #include "fs/times.h"
 
 namespace holtfs {
 
 enum class UringWanted : std::uint8_t { kAuto, kOn, kOff };
+enum class ReaddirPlus : std::uint8_t { kAuto, kYes, kNo };
 
 struct MountOptions {
   std::string store, mountpoint;  // absolute

@@ -71,13 +71,6 @@ void on_libfuse_message(fuse_log_level level, const char* format, va_list args) 
   }
 }
 
-sigset_t ending_signals() {
-  sigset_t signals;
-  sigemptyset(&signals);
-  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
-  return signals;
-}
-
 // Waits for a signal that asks for the end, and brings it about. Another thread ends this by
 // SIGTERM.
 class SignalThread {
@@ -106,8 +99,8 @@ class SignalThread {
     connection_.ending = true;
     const bool gone = umount2(mountpoint_.c_str(), UMOUNT_NOFOLLOW | MNT_DETACH) == 0;
     connection_.unmounted = gone;
-    for (auto left = connection_.elsewhere.load(); left != 0; left = connection_.elsewhere.load()) {
-      connection_.elsewhere.wait(left);
+    for (auto left = connection_.deferred.load(); left != 0; left = connection_.deferred.load()) {
+      connection_.deferred.wait(left);
     }
     fuse_session_exit(session_);
   }
@@ -132,6 +125,13 @@ int loop(fuse_session* session, bool uring) {
 }
 
 }  // namespace
+
+sigset_t ending_signals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
+  return signals;
+}
 
 std::string run_session(Filesystem& fs, const MountOptions& options,
                         const std::function<void()>& mounted) {

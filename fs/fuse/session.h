@@ -8,11 +8,18 @@
 // Thread safety: one thread runs it.
 #pragma once
 
-#include <functional>
+#include <signal.h>
 
+#include <functional>
+#include <string>
+
+#include "fs/filesystem.h"
 #include "fs/fuse/options.h"
 
 namespace holtfs {
+
+// They end the mount. REQUIRES of run_session(): every thread has them blocked.
+sigset_t ending_signals();
 
 // Mounts, calls `mounted`, serves until the end. An error sentence, or nothing.
 std::string run_session(Filesystem& fs, const MountOptions& options,

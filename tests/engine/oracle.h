@@ -20,7 +20,7 @@ class Oracle {
   // Applies the changes of a batch that the store accepted.
   void apply(const Batch& batch) {
     for (const Batch::Step& step : batch.steps()) {
-      if (step.kind == Batch::Kind::kChange) change(batch, step);
+      if (step.is_change()) change(batch, step);
     }
   }
 

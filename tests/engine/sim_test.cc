@@ -17,6 +17,7 @@ using test::as_text;
 using test::check_error;
 using test::Pages;
 using test::require_ok;
+using test::slot_count;
 using test::value_of;
 using Area = Storage::Area;
 
@@ -133,7 +134,7 @@ BOOST_AUTO_TEST_CASE(a_dead_process_does_no_harm) {
   check_error(write_one(*dead, 0, Pages(1, 'x')), Code::kIo);
   check_error(dead->sync_log(0, kLogBytes), Code::kIo);
   check_error(dead->write_area(Area::kMap0, as_bytes("x")), Code::kIo);
-  BOOST_CHECK_EQUAL(value_of(alive->slot_count()), 0u);
+  BOOST_CHECK_EQUAL(slot_count(*alive), 0u);
   dead.reset();
   require_ok(write_one(*alive, 0, Pages(1, 'y')));
 }
@@ -159,7 +160,7 @@ BOOST_AUTO_TEST_CASE(a_failed_sync_loses_the_data_for_ever_and_hides_it) {
     require_ok(storage->sync_area(Area::kSuper0));
     disk->crash();
     auto again = disk->attach();
-    if (value_of(again->slot_count()) > 0) lost_slot |= slot_sectors(*again, 0) != "ssssssss";
+    if (slot_count(*again) > 0) lost_slot |= slot_sectors(*again, 0) != "ssssssss";
     lost_log |= sectors_of({value_of(again->map_log(kLogBytes, 4, false)), 4096}) != "llllllll";
   }
   BOOST_CHECK(lost_slot);

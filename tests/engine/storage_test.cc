@@ -25,6 +25,7 @@ using test::as_text;
 using test::check_error;
 using test::Pages;
 using test::require_ok;
+using test::slot_count;
 using test::value_of;
 using Area = Storage::Area;
 
@@ -103,7 +104,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(reads_back_every_slot_of_a_large_batch, Host, Host
                 filled(1 + i % 5, static_cast<int>(i) + 1));
     BOOST_CHECK(read_pages(storage, i * 7 % 50, 1) == filled(1, static_cast<int>(i) + 1));
   }
-  BOOST_CHECK_EQUAL(value_of(storage.slot_count()), 50u);
+  BOOST_CHECK_EQUAL(slot_count(storage), 50u);
 }
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(reports_a_slot_that_is_cut_short, Host, Hosts) {
@@ -126,7 +127,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(forgets_truncated_and_discarded_slots_only, Host, 
   require_ok(storage.truncate_slots(5));
   require_ok(storage.truncate_slots(9));  // never makes the store larger
   require_ok(storage.sync_slots());
-  BOOST_CHECK_EQUAL(value_of(storage.slot_count()), 5u);
+  BOOST_CHECK_EQUAL(slot_count(storage), 5u);
   BOOST_CHECK(read_pages(storage, 0, 1) == filled(1, 1));
   BOOST_CHECK(read_pages(storage, 4, 1) == filled(1, 5));
   require_ok(write_one(storage, 2, Pages(1, 77)));
@@ -276,7 +277,7 @@ BOOST_AUTO_TEST_CASE(starts_again_after_an_interrupted_making) {
   overwrite("superblock", std::string(4096, '\0'));
   auto storage = value_of(open());
   BOOST_CHECK(storage->fresh());
-  BOOST_CHECK_EQUAL(value_of(storage->slot_count()), 0u);
+  BOOST_CHECK_EQUAL(slot_count(*storage), 0u);
   BOOST_CHECK(value_of(storage->read_area(Area::kMap0)).empty());
   require_ok(storage->map_log(kLogBytes, kSegments, true));
 }
@@ -314,7 +315,7 @@ BOOST_AUTO_TEST_CASE(changes_nothing_on_disk_when_read_only) {
     require_ok(write_one(*storage, 4, Pages(2, 51)));
     BOOST_CHECK(read_pages(*storage, 0, 1) == filled(1, 50));
     BOOST_CHECK(read_pages(*storage, 4, 2) == filled(2, 51));
-    BOOST_CHECK_EQUAL(value_of(storage->slot_count()), 5u);
+    BOOST_CHECK_EQUAL(slot_count(*storage), 5u);
     check_error(storage->write_area(Area::kMap0, as_bytes("map")), Code::kReadOnly);
     check_error(storage->sync_log(0, 512), Code::kReadOnly);
   }

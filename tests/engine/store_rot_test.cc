@@ -1,7 +1,7 @@
 // Goal: one flipped bit anywhere on disk is noticed: open(), verify() or get() says kCorrupt and
 // where, or it did no harm; never wrong data, never a crash. Bytes that pass every checksum and are
 // wrong all the same are refused by check_blob() or are safe to read.
-// Crash model: none; the device returns other bytes than were written, or the log ends anywhere.
+// Crash model: none; the device returns other bytes than were written.
 // Method: a closed store on the simulated device is opened read-only after each flip, so that the
 // device stays as it is and the flip can be taken back. HOLT_TEST_SEED repeats a run.
 #define BOOST_TEST_MODULE store_rot
@@ -138,7 +138,7 @@ void collect_nodes(art::View blob, art::Ref ref, std::map<NodeKind, std::vector<
 // A copy of an image with what a frame has around it.
 class FrameCopy {
  public:
-  explicit FrameCopy(const Image& image) : words_((kBlobBytes + art::kFramePad) / 8) {
+  explicit FrameCopy(const Image& image) : words_((kBlobBytes + kFramePad) / 8) {
     std::memcpy(words_.data(), image.bytes.data(), image.bytes.size());
   }
   std::byte* bytes() { return reinterpret_cast<std::byte*>(words_.data()); }
@@ -248,106 +248,6 @@ BOOST_AUTO_TEST_CASE(a_flipped_bit_anywhere_in_a_blob_is_named_and_reads_are_rig
   }
   BOOST_TEST(kinds.size() == 7U);  // every kind of node was met
   BOOST_TEST(value_of(value_of(specimen.open_read_only())->verify()).problems.empty());
-}
-
-namespace {
-
-// A store that was killed with records in its log.
-class LoggedStore {
- public:
-  explicit LoggedStore(std::uint64_t seed) : disk_(SimDisk::create(seed)), random_(seed, 30) {
-    auto store = value_of(Store::open(disk_->attach(), small_options(kLogBytes)));
-    apply(*store, 30);
-    require_ok(store->checkpoint());
-    // From here on, what the log holds.
-    states_.assign(1, oracle_.map());
-    ends_.assign(1, position_of(store->applied()));
-    sizes_.clear();
-    apply(*store, 8);
-    disk_->kill();
-    store.reset();
-    const auto memory = disk_->attach();
-    std::byte* log = value_of(memory->map_log(kLogBytes, 4, false));
-    log_.assign(log, log + kLogBytes);
-  }
-
-  std::size_t records() const { return sizes_.size(); }
-  std::uint64_t begin_of(std::size_t record) const { return ends_[record]; }
-  // Where its payload ends.
-  std::uint64_t end_of(std::size_t record) const { return ends_[record] + sizes_[record]; }
-  const Oracle::Map& state(std::size_t records) const { return states_[records]; }
-  std::byte log_byte(std::uint64_t at) const { return log_[at % kLogBytes]; }
-  SimDisk& disk() { return *disk_; }
-
-  // Replaces what lies from `cut` on by zeros.
-  void cut_at(std::uint64_t cut) {
-    const auto storage = disk_->attach();
-    std::byte* log = value_of(storage->map_log(kLogBytes, 4, false));
-    std::memcpy(log, log_.data(), kLogBytes);
-    for (std::uint64_t at = cut; at < ends_.back(); ++at) log[at % kLogBytes] = std::byte{0};
-  }
-  Oracle::Map recovered() {
-    Options options = small_options(kLogBytes);
-    options.read_only = true;
-    const auto store = value_of(Store::open(disk_->attach(true), options));
-    require_sound(*store);
-    return scan_all(*store);
-  }
-
- private:
-  void apply(Store& store, int count) {
-    while (count > 0) {
-      const Batch batch = random_.next();
-      const auto applied = store.apply(batch);
-      if (!applied) continue;
-      --count;
-      oracle_.apply(batch);
-      states_.push_back(oracle_.map());
-      sizes_.push_back(sizeof(DiskRecordHeader) + batch.payload().size());
-      ends_.push_back(position_of(*applied));
-    }
-  }
-
-  std::shared_ptr<SimDisk> disk_;
-  RandomBatches random_;
-  Oracle oracle_;
-  std::vector<Oracle::Map> states_;   // after so many records
-  std::vector<std::uint64_t> sizes_;  // of header and payload
-  std::vector<std::uint64_t> ends_;   // ends_[i]: where record i begins
-  std::vector<std::byte> log_;
-};
-
-}  // namespace
-
-BOOST_AUTO_TEST_CASE(a_log_cut_at_any_byte_gives_exactly_the_records_before_the_cut) {
-  LoggedStore logged(test_seed() + 4);
-  for (std::size_t record = 0; record < logged.records(); ++record) {
-    for (std::uint64_t cut = logged.begin_of(record); cut < logged.begin_of(record + 1); ++cut) {
-      BOOST_TEST_CONTEXT("record " << record << ", cut at byte " << cut - logged.begin_of(record)) {
-        logged.cut_at(cut);
-        bool whole = true;  // what was cut off was zeros anyway
-        for (std::uint64_t at = cut; at < logged.end_of(record); ++at) {
-          whole = whole && logged.log_byte(at) == std::byte{0};
-        }
-        BOOST_REQUIRE(same_maps(logged.recovered(), logged.state(whole ? record + 1 : record)));
-      }
-    }
-  }
-}
-
-BOOST_AUTO_TEST_CASE(a_flipped_bit_in_a_log_record_ends_the_log_there) {
-  LoggedStore logged(test_seed() + 5);
-  for (std::size_t record = 0; record < logged.records(); ++record) {
-    for (std::uint64_t at = logged.begin_of(record); at < logged.end_of(record); ++at) {
-      BOOST_TEST_CONTEXT("record " << record << ", byte " << at - logged.begin_of(record)) {
-        const auto bit = static_cast<unsigned>(at % 8);
-        logged.disk().flip_bit_in_log(at % kLogBytes, bit);
-        BOOST_REQUIRE(same_maps(logged.recovered(), logged.state(record)));
-        logged.disk().flip_bit_in_log(at % kLogBytes, bit);
-      }
-    }
-  }
-  BOOST_REQUIRE(same_maps(logged.recovered(), logged.state(logged.records())));
 }
 
 namespace {

@@ -14,6 +14,7 @@
 
 #include "engine/base/result.h"
 #include "engine/format.h"
+#include "engine/storage/storage.h"
 
 namespace holt {
 
@@ -91,6 +92,16 @@ class Pages {
   };
   std::vector<Page> pages_;
 };
+
+// The slots of a small store that can be read, up to and including the last that can.
+inline std::uint32_t slot_count(Storage& storage) {
+  std::uint32_t count = 0;
+  Pages page(1);
+  for (std::uint32_t slot = 0; slot < 100; ++slot) {
+    if (storage.read_slot(Slot{slot}, page.bytes())) count = slot + 1;
+  }
+  return count;
+}
 
 inline std::span<const std::byte> as_bytes(std::string_view text) {
   return std::as_bytes(std::span(text));

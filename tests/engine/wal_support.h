@@ -37,7 +37,6 @@ struct TestLog {
   Ring& open(RingOptions options = {}) {
     ring.reset();
     options.bytes = capacity;
-    options.segments = kTestSegments;
     if (options.generation == 0) options.generation = 1;
     ring = Ring::open(*storage, memory, std::move(options));
     return *ring;

@@ -56,6 +56,23 @@ class Tools(unittest.TestCase):
             pass
         self.refused(1, ARGS.mkfs, file)
 
+    def test_mkfs_says_what_is_in_the_way(self):
+        self.assertIn("already", self.refused(1, ARGS.mkfs, self.store))
+        foreign = os.path.join(self.folder, "foreign")
+        os.makedirs(os.path.join(foreign, "letters"))
+        self.assertIn("letters", self.refused(1, ARGS.mkfs, foreign))
+        self.assertEqual(os.listdir(foreign), ["letters"])
+
+    def test_mkfs_takes_a_folder_that_the_store_would_take(self):
+        for there in ("lost+found", "LOCK"):
+            folder = os.path.join(self.folder, "with-" + there)
+            os.makedirs(os.path.join(folder, there) if there == "lost+found" else folder)
+            if there == "LOCK":
+                with open(os.path.join(folder, there), "w", encoding="utf-8"):
+                    pass
+            self.assertEqual(run(ARGS.mkfs, folder).returncode, 0, there)
+            self.assertEqual(run(ARGS.fsck, folder).returncode, 0, there)
+
     def test_wrong_usage(self):
         self.refused(2, ARGS.mkfs)
         self.refused(2, ARGS.mkfs, "--log-size", "huge", os.path.join(self.folder, "x"))

@@ -87,7 +87,7 @@ run_tests() { # [--quick]
   if [ "$quick" = no ]; then
     if run_check "clang build with thread-safety analysis" \
       compile asan clang "${ASAN_OPTIONS_MESON[@]}"; then
-      run_suites asan unit --suite engine --suite fs --suite fuzz --timeout-multiplier 4
+      run_suites asan unit --suite engine --suite fs --timeout-multiplier 4
       run_check "clang-tidy" check_tidy "$ROOT/build/asan" || true
     fi
     # meson test compiles what the engine's tests need, and nothing else of the tree.

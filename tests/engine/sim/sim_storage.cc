@@ -5,9 +5,9 @@
 #include <string>
 #include <utility>
 
+#include "engine/base/buffer.h"
 #include "engine/base/check.h"
 #include "engine/format.h"
-#include "engine/storage/posix_file.h"
 
 namespace holt::sim {
 
@@ -41,7 +41,6 @@ class SimStorage final : public Storage {
   Result<void> sync_slots() override;
   void discard_slots(std::span<const Slot> slots) override;
   Result<void> truncate_slots(std::uint32_t count) override;
-  Result<std::uint32_t> slot_count() override;
 
   Result<std::vector<std::byte>> read_area(Area area) override;
   Result<void> write_area(Area area, std::span<const std::byte> bytes) override;
@@ -154,12 +153,6 @@ Result<void> SimStorage::truncate_slots(std::uint32_t count) {
   // Their contents are gone for good at once: the strictest reading of "no longer needed".
   disk_->slots_.erase(disk_->slots_.lower_bound(count), disk_->slots_.end());
   return {};
-}
-
-Result<std::uint32_t> SimStorage::slot_count() {
-  MutexLock lock(disk_->mutex_);
-  if (dead()) return gone();
-  return disk_->slots_.empty() ? 0 : disk_->slots_.rbegin()->first + 1;
 }
 
 // ---- maps and superblocks
