@@ -204,8 +204,8 @@ class Store {
  public:
   // Opens the store in directory `path`, or makes one in a missing or empty directory.
   // Errors: kBusy (another process has it open, and not both are read-only), kExists (unwanted),
-  // kCorrupt, kInvalid (no store, or an impossible size among the options), kIo, kNoSpace, kTooLarge
-  // (the log holds a batch for which the cache is too small).
+  // kCorrupt, kInvalid (no store, or an impossible size among the options), kIo, kNoSpace,
+  // kTooLarge (the log holds a batch for which the cache is too small).
   static Result<std::unique_ptr<Store>> open(const std::string& path, const Options& options);
   // The same on any Storage; the tests' simulated device comes in here.
   static Result<std::unique_ptr<Store>> open(std::unique_ptr<Storage> storage,

@@ -12,7 +12,7 @@ inline constexpr std::size_t kMaxValueBytes = 64 * 1024;
 // header they must also fit into a quarter of the log. All of them may belong into one blob, so
 // they must besides fit into half a blob, 256 KiB, with the keys of puts counted twice and 576
 // bytes for each; into 192 KiB when there are moves, which count their new prefix three times and
-// 640 bytes.
+// 600 bytes.
 inline constexpr std::size_t kMaxBatchBytes = 1024 * 1024;
 // Steps of one batch: changes and preconditions.
 inline constexpr std::size_t kMaxBatchOps = 64;

@@ -178,7 +178,8 @@ Result<void> SimStorage::write_area(Area area, std::span<const std::byte> bytes)
     CHECK(bytes.size() <= kSuperblockStride, "S2");
     whole.resize(kSuperblockStride);
   }
-  if (err != 0) whole.resize(disk_->random_() % (whole.size() + 1));
+  // As the seam promises, what a failed write leaves behind ends between sectors.
+  if (err != 0) whole.resize(disk_->random_() % (whole.size() / kSectorBytes + 1) * kSectorBytes);
   image.write(0, whole);
   if (err != 0) return injected(err, "writing an area");
   image.resize(whole.size());
