@@ -241,6 +241,8 @@ class Store {
   // to it inside the call.
   void sync_async(Lsn lsn, std::function<void(Result<void>)> done);
   Lsn applied() const;
+  // Opened so, or turned so by a failed sync.
+  bool read_only() const;
 
   Result<void> checkpoint();
   // Merges underfull blobs and frees what was cut off now instead of in the background.

@@ -100,6 +100,8 @@ Lsn Store::applied() const {
   return impl_->ring_ ? impl_->ring_->published() : impl_->checkpointer_->last().replay_from;
 }
 
+bool Store::read_only() const { return !impl_->ring_ || impl_->ring_->poisoned(); }
+
 Result<void> Store::checkpoint() {
   if (!impl_->ring_) return fail(Code::kReadOnly, "the store is open read-only");
   return impl_->checkpointer_->run();

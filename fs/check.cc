@@ -46,7 +46,7 @@ std::string shown(std::string_view dir, std::string_view name = {}) {
 class Checker {
  public:
   Checker(const holt::Store& store, const std::string& path)
-      : store_(store), files_(path + "/data", 64) {}
+      : store_(store), files_(path + "/data", 64, true) {}
 
   holt::Result<CheckReport> run();
 

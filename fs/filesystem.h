@@ -31,6 +31,7 @@
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <unordered_set>
 #include <vector>
 
 #include "engine/base/gate.h"
@@ -53,6 +54,7 @@ struct Caller {
 struct FilesystemOptions {
   holt::Options store;
   AtimePolicy atime = AtimePolicy::kRelative;
+  bool diratime = true;  // false: directories' atimes stay as they are
   std::size_t max_open_host_files = 512;
   Credentials root;  // owner of the root of a filesystem that is made
 };
@@ -128,7 +130,7 @@ class Filesystem {
 
   // Contents.
   Outcome<std::size_t> read(const Caller& caller, Ino ino, std::uint64_t offset,
-                            std::span<char> out);
+                            std::span<char> out, bool note_atime = true);
   Outcome<std::size_t> write(const Caller& caller, Ino ino, std::uint64_t offset,
                              std::string_view bytes, bool drop_setid);
   Outcome<void> fallocate(const Caller& caller, Ino ino, int mode, std::uint64_t offset,
@@ -160,6 +162,8 @@ class Filesystem {
   holt::Result<void> start();
   holt::Result<void> make_root();
   holt::Result<void> recover();
+  holt::Result<void> remove_unclaimed(const std::unordered_set<std::uint64_t>& unclaimed,
+                                      std::uint64_t damaged);
   holt::Result<void> write_state(bool clean);
   Outcome<Ino> new_ino(const Caller& caller);
   static void on_gone(void* self, std::unique_ptr<Orphan> orphan);
@@ -193,16 +197,20 @@ class Filesystem {
   Outcome<DirPair> load_directories(const Caller& caller, const Renaming& what);
   Outcome<Moving> stage_departure(const Caller& caller, const Dir& dir, std::string_view name,
                                   holt::Batch& batch);
+  Outcome<void> check_depth(const Caller& caller, const std::string& from, const std::string& to);
   static std::string below(const Moving& moving, const Dir& dir, std::string_view name);
   void finish_arrival(const Moving& moved, Node* node, Dir& dir, std::string_view name);
   Outcome<void> list(const Caller& caller, Ino ino, std::uint64_t cookie, bool plus,
                      const DirSink& sink);
   Outcome<bool> give(const Caller& caller, const Dir& dir, std::string_view name,
                      std::string_view value, std::uint64_t cookie, bool plus, const DirSink& sink);
-  using InodeChange = std::function<Outcome<void>(Inode&, const Located&, holt::Batch&)>;
+  using SizeChange =
+      std::function<Outcome<void>(Inode&, bool resized, const Located&, holt::Batch&)>;
   Outcome<Inode> resize(const Caller& caller, Ino ino, std::uint64_t size,
-                        const InodeChange& change);
-  void cut_to_record(const Caller& caller, Ino ino);
+                        const SizeChange& change);
+  template <class Work>
+  Outcome<void> with_space(const Caller& caller, Work work);
+  std::unexpected<Errno> undo_contents(const Caller& caller, Ino ino, Errno why);
   void touch_atime(const Caller& caller, const Located& at, const Inode& inode);
   Outcome<void> stage_xattr_loss(const Caller& caller, const Located& at, std::string_view name,
                                  Inode& after, holt::Batch& batch);
@@ -228,6 +236,8 @@ class Filesystem {
   std::atomic<std::uint64_t> next_ino_{0};
   std::atomic<std::uint64_t> reserved_ino_{0};  // numbers below are ours to give out
   std::atomic<std::int64_t> inodes_{0};
+  // A file's contents may be longer than its record says, and recovery has to look.
+  std::atomic<bool> contents_unsure_{false};
   holt::Mutex state_mutex_;
   bool started_ = false;
   bool closed_ = false;

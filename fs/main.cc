@@ -46,6 +46,7 @@ FilesystemOptions filesystem_options(const MountOptions& options) {
     log_error("read-only from now on, since the log failed: {}", cause.to_string());
   };
   out.atime = options.read_only ? AtimePolicy::kNever : options.atime;
+  out.diratime = options.diratime;
   out.max_open_host_files = raise_file_limit();
   out.root = {.uid = geteuid(), .gid = getegid()};
   return out;

@@ -45,10 +45,11 @@ Outcome<Attr> Filesystem::setattr(const Caller& caller, Ino ino, const SetAttr& 
     return attr_of(*inode);
   }
   const Outcome<Inode> inode =
-      resize(caller, ino, *change.size, [&](Inode& after, const Located& at, holt::Batch& batch) {
-        after.mtime = now();
-        return apply_change(after, at, batch);
-      });
+      resize(caller, ino, *change.size,
+             [&](Inode& after, bool resized, const Located& at, holt::Batch& batch) {
+               if (resized) after.mtime = now();
+               return apply_change(after, at, batch);
+             });
   if (!inode) return fail(inode.error());
   return attr_of(*inode);
 }

@@ -38,6 +38,10 @@ Outcome<bool> Filesystem::give(const Caller& caller, const Dir& dir, std::string
   if (!marker) return fail(marker.error());
   if (!plus) return sink({name, marker->ino, marker->type, cookie, nullptr});
   const Outcome<Entry> entry = entry_of(caller, *dir.node, dir.prefix, name, value);
+  // One that cannot be read is shown by its name alone, so that it does not hide those behind it.
+  if (!entry && entry.error() != kWouldWait) {
+    return sink({name, marker->ino, marker->type, cookie, nullptr});
+  }
   if (!entry) return fail(entry.error());
   const bool taken = sink({name, marker->ino, marker->type, cookie, &entry->attr});
   if (!taken) nodes_.release(marker->ino, 1);
@@ -55,9 +59,9 @@ Outcome<void> Filesystem::list(const Caller& caller, Ino ino, std::uint64_t cook
   if (!dir) return fail(dir.error());
   DirCookies& cookies = nodes_.cookies_of(**node);
   const std::optional<DirPosition> at = cookies.position(cookie);
-  if (!at) return fail(EINVAL);
+  if (!at) return {};  // a place that nobody was told; nothing follows it
 
-  if (cookie == kStartCookie) touch_atime(caller, locate(**node), dir->before);
+  if (cookie == kStartCookie && options_.diratime) touch_atime(caller, locate(**node), dir->before);
   const Ino up = (*node)->parent != nullptr ? (*node)->parent->ino : ino;
   if (cookie < kAfterDot && !sink({".", ino, DT_DIR, kAfterDot, nullptr})) return {};
   if (cookie < kAfterDotDot && !sink({"..", up, DT_DIR, kAfterDotDot, nullptr})) return {};

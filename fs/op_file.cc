@@ -32,55 +32,91 @@ std::unexpected<Errno> host_failure(const char* what, Ino ino) {
 
 }  // namespace
 
-Outcome<std::size_t> Filesystem::read(const Caller& caller, Ino ino, std::uint64_t offset,
-                                      std::span<char> out) {
-  const Outcome<HostFileRef> file = bulk_->open(ino);
-  if (!file) return fail(file.error());
+namespace {
+
+// Bytes from `offset` on into `out`, fewer at the end of the host file.
+Outcome<std::size_t> read_host(const HostFileRef& file, Ino ino, std::uint64_t offset,
+                               std::span<char> out, holt::Wait wait) {
   std::size_t done = 0;
   // The page cache answers at once; a read that has to wait is the caller's to send elsewhere.
-  const int flags = caller.wait == holt::Wait::kNo ? RWF_NOWAIT : 0;
-  while (*file != nullptr && done < out.size()) {
+  const int flags = wait == holt::Wait::kNo ? RWF_NOWAIT : 0;
+  while (file != nullptr && done < out.size()) {
     iovec part = {out.data() + done, out.size() - done};
-    const ssize_t got = preadv2((*file)->fd(), &part, 1, static_cast<off_t>(offset + done), flags);
+    const ssize_t got = preadv2(file->fd(), &part, 1, static_cast<off_t>(offset + done), flags);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0 && flags != 0 && (errno == EAGAIN || errno == EOPNOTSUPP)) return fail(kWouldWait);
     if (got < 0) return host_failure("read", ino);
     if (got == 0) break;
     done += static_cast<std::size_t>(got);
   }
-  if (options_.atime == AtimePolicy::kNever) return done;
-  return read_inode(ino, [&](Node& node, const Located& at) -> Outcome<std::size_t> {
-    if (const Outcome<Inode> inode = load(caller, node, at)) touch_atime(caller, at, *inode);
-    return done;
-  });
+  return done;
+}
+
+}  // namespace
+
+Outcome<std::size_t> Filesystem::read(const Caller& caller, Ino ino, std::uint64_t offset,
+                                      std::span<char> out, bool note_atime) {
+  const auto attempt = [&](bool& whole) -> Outcome<std::size_t> {
+    const Outcome<HostFileRef> file = bulk_->open(ino);
+    if (!file) return fail(file.error());
+    const Outcome<std::size_t> done = read_host(*file, ino, offset, out, caller.wait);
+    whole = done && *done == out.size();
+    if (!done || (whole && (!note_atime || options_.atime == AtimePolicy::kNever))) return done;
+    return read_inode(ino, [&](Node& node, const Located& at) -> Outcome<std::size_t> {
+      const Outcome<Inode> inode = load(caller, node, at);
+      if (!inode) return whole ? done : fail(inode.error());
+      whole = whole || offset + *done >= inode->size;
+      if (note_atime) touch_atime(caller, at, *inode);
+      return done;
+    });
+  };
+  bool whole = false;
+  Outcome<std::size_t> done = attempt(whole);
+  if (!done || whole) return done;
+  // The host file ended before the record says. Perhaps somebody is just writing.
+  if (caller.wait == holt::Wait::kNo) return fail(kWouldWait);
+  const auto data_lock = data_locks_.shared(ino);
+  done = attempt(whole);
+  if (!done || whole) return done;
+  log_error("inode {}: its contents are shorter than its record says", number_of(ino));
+  return fail(EIO);
+}
+
+// Runs `work`; where the host has no room for it, once more without what waits to be removed.
+template <class Work>
+Outcome<void> Filesystem::with_space(const Caller& caller, Work work) {
+  Outcome<void> done = work();
+  if (done || done.error() != Errno{ENOSPC}) return done;
+  if (caller.wait == holt::Wait::kNo) return fail(kWouldWait);
+  reaper_->drain();
+  return work();
 }
 
 Outcome<std::size_t> Filesystem::write(const Caller& caller, Ino ino, std::uint64_t offset,
                                        std::string_view bytes, bool drop_setid) {
   if (offset > kMaxFileBytes - bytes.size()) return fail(EFBIG);
   if (bytes.empty()) return std::size_t{0};
+  if (store_->read_only()) return fail(EROFS);
   const auto data_lock = data_locks_.exclusive(ino);
   const Outcome<HostFileRef> file = bulk_->open_or_create(ino);
   if (!file) return fail(file.error());
   std::size_t done = 0;
-  bool made_room = false;
-  while (done < bytes.size()) {
-    const ssize_t put = pwrite((*file)->fd(), bytes.data() + done, bytes.size() - done,
-                               static_cast<off_t>(offset + done));
-    if (put < 0 && errno == EINTR) continue;
-    if (put < 0 && errno == ENOSPC && !made_room) {
-      // Removed contents that wait for their removal to be durable still take space.
-      if (caller.wait == holt::Wait::kNo) return fail(kWouldWait);
-      reaper_->drain();
-      made_room = true;
-      continue;
+  const Outcome<void> written = with_space(caller, [&]() -> Outcome<void> {
+    while (done < bytes.size()) {
+      const ssize_t put = pwrite((*file)->fd(), bytes.data() + done, bytes.size() - done,
+                                 static_cast<off_t>(offset + done));
+      if (put < 0 && errno == EINTR) continue;
+      if (put <= 0) return host_failure("write", ino);
+      done += static_cast<std::size_t>(put);
     }
-    if (put < 0 && done == 0) return host_failure("write", ino);
-    if (put <= 0) break;  // what was written counts
-    done += static_cast<std::size_t>(put);
+    return {};
+  });
+  // What was written counts.
+  if (!written && (done == 0 || written.error() == kWouldWait)) {
+    return undo_contents(caller, ino, written.error());
   }
   const auto extent = (*file)->extent();
-  if (!extent) return fail(extent.error());
+  if (!extent) return undo_contents(caller, ino, extent.error());
   const Outcome<Inode> inode =
       change_inode(caller, ino, [&](Inode& after, const Located& at, holt::Batch& batch) {
         if (!after.is_regular()) return Outcome<void>(fail(EINVAL));
@@ -91,27 +127,43 @@ Outcome<std::size_t> Filesystem::write(const Caller& caller, Ino ino, std::uint6
         if (drop_setid) after.mode = without_setid(after.mode);
         return stage_capability_loss(caller, at, after, batch);
       });
-  if (!inode) {
-    if (inode.error() != kWouldWait) cut_to_record(caller, ino);
-    return fail(inode.error());
-  }
+  if (!inode) return undo_contents(caller, ino, inode.error());
   return done;
 }
 
-// After a change of contents whose record could not follow: no bytes beyond what the record says.
-void Filesystem::cut_to_record(const Caller& caller, Ino ino) {
-  const Outcome<Attr> attr = getattr({caller.who, holt::Wait::kYes}, ino);
+// After a change of contents that failed, or whose record could not follow: no bytes beyond what
+// the record says, and no host file it does not speak of. REQUIRES: the file's data lock,
+// exclusively.
+std::unexpected<Errno> Filesystem::undo_contents(const Caller& caller, Ino ino, Errno why) {
+  if (why == kWouldWait) return fail(why);  // it will be done again
+  const Outcome<Inode> inode =
+      read_inode(ino, [&](Node& node, const Located& at) -> Outcome<Inode> {
+        return load({caller.who, holt::Wait::kYes}, node, at);
+      });
+  if (!inode) {
+    // Nobody knows what to cut off. Recovery will.
+    contents_unsure_ = true;
+    return fail(why);
+  }
+  if (inode->placement == Placement::kNone) {
+    bulk_->remove(ino);
+    return fail(why);
+  }
   const Outcome<HostFileRef> file = bulk_->open(ino);
-  if (!file || *file == nullptr) return;
+  if (!file || *file == nullptr) return fail(why);
   const auto extent = (*file)->extent();
-  const std::uint64_t size = attr ? attr->size : 0;
-  if (extent && extent->size > size) (void)ftruncate((*file)->fd(), static_cast<off_t>(size));
+  if (!extent || (extent->size > inode->size &&
+                  ftruncate((*file)->fd(), static_cast<off_t>(inode->size)) != 0)) {
+    contents_unsure_ = true;
+  }
+  return fail(why);
 }
 
 // Truncates, or extends with zeros; `change` changes the record further in the same batch.
 Outcome<Inode> Filesystem::resize(const Caller& caller, Ino ino, std::uint64_t size,
-                                  const InodeChange& change) {
+                                  const SizeChange& change) {
   if (size > kMaxFileBytes) return fail(EFBIG);
+  if (store_->read_only()) return fail(EROFS);
   const auto data_lock = data_locks_.exclusive(ino);
   const Outcome<Attr> attr = getattr(caller, ino);
   if (!attr) return fail(attr.error());
@@ -135,16 +187,19 @@ Outcome<Inode> Filesystem::resize(const Caller& caller, Ino ino, std::uint64_t s
   };
   const bool shrinks = size < attr->size;
   if (!shrinks) {
-    if (const auto done = resize_host(); !done) return fail(done.error());
+    const auto done = with_space(caller, resize_host);
+    if (!done) return undo_contents(caller, ino, done.error());
   }
   Outcome<Inode> inode =
       change_inode(caller, ino, [&](Inode& after, const Located& at, holt::Batch& batch) {
+        const bool resized = after.size != size;
         after.size = size;
         if (file != nullptr) after.placement = Placement::kBulk;
         after.blocks = shrinks ? std::min(after.blocks, (size + 511) / 512) : blocks;
-        return change(after, at, batch);
+        return change(after, resized, at, batch);
       });
-  if (!inode || !shrinks) return inode;
+  if (!inode) return undo_contents(caller, ino, inode.error());
+  if (!shrinks) return inode;
   if (const auto done = resize_host(); !done) return fail(done.error());
   if (blocks == inode->blocks) return inode;
   return change_inode(caller, ino, [&](Inode& after, const Located&, holt::Batch&) {
@@ -159,29 +214,34 @@ Outcome<void> Filesystem::fallocate(const Caller& caller, Ino ino, int mode, std
   if ((mode & ~kKnown) != 0) return fail(EOPNOTSUPP);
   if (length == 0) return fail(EINVAL);
   if (offset > kMaxFileBytes || length > kMaxFileBytes - offset) return fail(EFBIG);
+  if (store_->read_only()) return fail(EROFS);
   const auto data_lock = data_locks_.exclusive(ino);
   const Outcome<Attr> attr = getattr(caller, ino);
   if (!attr) return fail(attr.error());
   if (!S_ISREG(attr->mode)) return fail(S_ISDIR(attr->mode) ? EISDIR : ENODEV);
   const Outcome<HostFileRef> file = bulk_->open_or_create(ino);
   if (!file) return fail(file.error());
-  if (::fallocate((*file)->fd(), mode, static_cast<off_t>(offset), static_cast<off_t>(length)) !=
-      0) {
-    return host_failure("allocate", ino);
-  }
+  const Outcome<void> allocated = with_space(caller, [&]() -> Outcome<void> {
+    const int done =
+        ::fallocate((*file)->fd(), mode, static_cast<off_t>(offset), static_cast<off_t>(length));
+    if (done != 0) return host_failure("allocate", ino);
+    return {};
+  });
+  if (!allocated) return undo_contents(caller, ino, allocated.error());
   const auto extent = (*file)->extent();
-  if (!extent) return fail(extent.error());
+  if (!extent) return undo_contents(caller, ino, extent.error());
   const Outcome<Inode> inode =
       change_inode(caller, ino, [&](Inode& after, const Located& at, holt::Batch& batch) {
         after.placement = Placement::kBulk;
         if ((mode & FALLOC_FL_KEEP_SIZE) == 0) after.size = std::max(after.size, offset + length);
         after.blocks = extent->blocks;
         after.mtime = after.ctime = now();
+        // The kernel leaves it to the filesystem here, without telling who may keep them.
+        if (caller.who.uid != 0) after.mode = without_setid(after.mode);
         return stage_capability_loss(caller, at, after, batch);
       });
-  if (inode) return {};
-  if (inode.error() != kWouldWait) cut_to_record(caller, ino);
-  return fail(inode.error());
+  if (!inode) return undo_contents(caller, ino, inode.error());
+  return {};
 }
 
 Outcome<std::uint64_t> Filesystem::lseek(Ino ino, std::uint64_t offset, int whence) {
@@ -209,8 +269,11 @@ Outcome<void> Filesystem::sync_contents(Ino ino) {
 }
 
 void Filesystem::sync_async(std::function<void(int)> done) {
+  if (options_.store.read_only) return done(0);  // nothing changes, so all of it is durable
   store_->sync_async(store_->applied(), [done = std::move(done)](holt::Result<void> synced) {
-    done(synced ? 0 : value_of(errno_of(synced.error())));
+    // That the store is read-only since a sync failed is the cause; the answer is that this failed.
+    const bool failed = !synced && synced.error().code() == holt::Code::kReadOnly;
+    done(synced ? 0 : failed ? EIO : value_of(errno_of(synced.error())));
   });
 }
 

@@ -80,7 +80,7 @@ void Filesystem::on_gone(void* self, std::unique_ptr<Orphan> orphan) {
   auto* const fs = static_cast<Filesystem*>(self);
   fs->inodes_.fetch_sub(1, std::memory_order_relaxed);
   if (orphan->inode.placement == Placement::kBulk) {
-    fs->reaper_->add(orphan->inode.ino, orphan->removed);
+    fs->reaper_->add(orphan->inode.ino, orphan->removed, orphan->replacement);
   }
 }
 
@@ -99,7 +99,7 @@ Outcome<void> Filesystem::unlink(const Caller& caller, Ino parent, std::string_v
 
   const auto file_lock = file_locks_.exclusive(marker->ino);
   const NodePin node = nodes_.pin(marker->ino);
-  if (node && marker->tag == Tag::kInode) {
+  if (marker->tag == Tag::kInode) {
     value = load_value(caller, key);  // it may have changed before the lock was ours
     if (!value) return fail(value.error());
   }
@@ -147,6 +147,9 @@ Outcome<void> Filesystem::rmdir(const Caller& caller, Ino parent, std::string_vi
     Outcome<Inode> inode = load_inode(caller, child_key, *child);
     if (!inode) return fail(inode.error() == kWouldWait ? kWouldWait : Errno{EIO});
     if (inode->entries != 0) return fail(ENOTEMPTY);
+    Outcome<Orphan> orphan =
+        read_orphan(caller, std::move(*inode), schema::directory_xattr_prefix(prefix));
+    if (!orphan) return fail(orphan.error());
 
     holt::Batch& batch = scratch_batch();
     batch.require_bytes(child_key, kEntriesOffset, kNoEntries);  // O3 says so already
@@ -157,8 +160,8 @@ Outcome<void> Filesystem::rmdir(const Caller& caller, Ino parent, std::string_vi
     const Outcome<holt::Lsn> lsn = apply(caller, batch);
     if (!lsn) return fail(lsn.error());
     const NodePin node = nodes_.pin(*child);
-    inode->ctime = now();
-    finish_removal({.gone = true, .orphan = {.inode = std::move(*inode)}}, node.get(), *lsn);
+    orphan->inode.ctime = now();
+    finish_removal({.gone = true, .orphan = std::move(*orphan)}, node.get(), *lsn);
     return {};
   }
 }

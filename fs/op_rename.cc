@@ -31,7 +31,28 @@ bool is_within(const Node* node, Ino ino) {
   return node != nullptr;
 }
 
+// Deeper than any path that a system call takes in one piece.
+constexpr std::size_t kDeepPrefix = 4096;
+constexpr std::size_t kMaxDeepKeys = 10'000;
+
 }  // namespace
+
+// A subtree that moves below a deep directory takes its own depth along: without a limit, a few
+// hundred moves would make keys too long to be listed. Below kDeepPrefix, where that could happen,
+// small subtrees whose keys stay within the limit may move. ENAMETOOLONG for others.
+Outcome<void> Filesystem::check_depth(const Caller& caller, const std::string& from,
+                                      const std::string& to) {
+  if (to.size() <= kDeepPrefix || to.size() <= from.size()) return {};
+  const std::size_t limit = holt::kMaxKeyBytes - (to.size() - from.size());
+  holt::Cursor cursor = store_->scan({.prefix = from, .values = false, .wait = caller.wait});
+  for (std::size_t keys = 0; keys < kMaxDeepKeys; ++keys) {
+    const holt::Result<bool> more = cursor.next();
+    if (!more) return fail(more.error());
+    if (!*more) return {};
+    if (cursor.key().size() > limit) break;
+  }
+  return fail(ENAMETOOLONG);
+}
 
 // Runs `work` with the namespace to itself. Everybody waits for it, so it should not wait for the
 // disk: what it is going to need is read beforehand, and only if that was not all of it, it waits.
@@ -177,6 +198,13 @@ Outcome<bool> Filesystem::rename_file(const Caller& caller, const Renaming& what
   const Outcome<holt::Lsn> lsn = apply(caller, batch);
   if (!lsn) return fail(lsn.error());
 
+  // Whoever writes a new version of a file and renames it over the old one, without fsync, shall
+  // find one of the two after a power failure: the new contents go out now, the old ones stay until
+  // they are there.
+  if (removed.gone && removed.orphan.inode.placement == Placement::kBulk) {
+    removed.orphan.replacement = ino;
+    bulk_->start_writeback(ino);
+  }
   finish_removal(std::move(removed), old_node.get(), *lsn);
   finish_arrival(*moving, node.get(), to, what.new_name);
   return true;
@@ -214,6 +242,8 @@ Outcome<bool> Filesystem::rename_directory(const Caller& caller, const Renaming&
   }
   const Outcome<Moving> moving = stage_departure(caller, from, what.name, batch);
   if (!moving) return fail(moving.error());
+  const Outcome<void> fits = check_depth(caller, moving->below, new_prefix);
+  if (!fits) return fail(fits.error());
   batch.move(moving->below, new_prefix);
   batch.erase(moving->key);
   batch.put(schema::entry_key(to.prefix, what.new_name), moving->value);
@@ -251,6 +281,11 @@ Outcome<void> Filesystem::exchange(const Caller& caller, const Renaming& what) {
   const std::string b_below = below(*b, from, what.name);
   if (std::max(a_below.size(), b_below.size()) > schema::kMaxPrefixBytes + schema::kMaxNameBytes) {
     return fail(ENAMETOOLONG);
+  }
+  for (const auto& [moved, to_prefix] : {std::pair{&*a, &a_below}, std::pair{&*b, &b_below}}) {
+    if (!moved->has_below) continue;
+    const Outcome<void> fits = check_depth(caller, moved->below, *to_prefix);
+    if (!fits) return fail(fits.error());
   }
   const bool crosses = a->has_below && b->has_below && a_is_dir == b_is_dir;
   const std::string aside = schema::exchange_prefix();

@@ -17,7 +17,9 @@ Outcome<struct statvfs> Filesystem::statfs() {
   if (statvfs(path_.c_str(), &out) != 0) return fail(EIO);
   const auto used = static_cast<std::uint64_t>(
       std::max<std::int64_t>(0, inodes_.load(std::memory_order_relaxed)));
-  const std::uint64_t room = out.f_bavail * out.f_frsize / kBytesPerFreeInode;
+  // A file with contents takes an inode of the host, too; not all hosts count theirs.
+  std::uint64_t room = out.f_bavail * out.f_frsize / kBytesPerFreeInode;
+  if (out.f_files != 0) room = std::min<std::uint64_t>(room, out.f_favail);
   out.f_files = used + room;
   out.f_ffree = out.f_favail = room;
   out.f_namemax = schema::kMaxNameBytes;

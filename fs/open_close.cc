@@ -26,7 +26,11 @@ holt::Result<std::unique_ptr<Filesystem>> Filesystem::open(const std::string& pa
   auto store = holt::Store::open(path, options.store);
   if (!store) return holt::pass(store);
   fs->store_ = std::move(*store);
-  fs->bulk_ = std::make_unique<BulkFiles>(path + "/data", options.max_open_host_files);
+  fs->bulk_ = std::make_unique<BulkFiles>(path + "/data", options.max_open_host_files,
+                                          options.store.read_only);
+  if (!options.store.read_only && !fs->bulk_->usable()) {
+    return holt::fail_errno(errno, "cannot make or open " + path + "/data");
+  }
   if (auto started = fs->start(); !started) return holt::pass(started);
   return fs;
 }
@@ -43,7 +47,7 @@ holt::Result<void> Filesystem::close() {
   if (started_ && !options_.store.read_only) {
     // Clean means that contents are as their records say, after a power failure too.
     if (const auto synced = bulk_->sync_all(); synced) {
-      written = write_state(true);
+      written = write_state(!contents_unsure_);
     } else {
       written = holt::fail_errno(value_of(synced.error()), "the contents of files are not synced");
     }

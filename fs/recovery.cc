@@ -7,7 +7,11 @@
 // inodes: the number in the state record is right only after an orderly end.
 #include <unistd.h>
 
+#include <optional>
+#include <string>
 #include <unordered_set>
+#include <utility>
+#include <vector>
 
 #include "fs/log.h"
 #include "fs/ops.h"
@@ -16,17 +20,35 @@ namespace holtfs {
 
 namespace {
 
-// Makes the host file as long as the record says. Bytes that are missing become zeros.
-void fit_host_file(BulkFiles& files, const Inode& inode) {
-  const auto file = files.open_or_create(inode.ino);
-  if (!file) return;
-  const auto extent = (*file)->extent();
-  if (!extent || extent->size == inode.size) return;
-  if (extent->size < inode.size) {
-    log_warning("inode {}: the last {} bytes did not reach the disk", number_of(inode.ino),
-                inode.size - extent->size);
+// What the record has to say so that it and the host file agree; nothing when they do. Bytes that
+// the record does not know are cut off. Bytes that are missing were never synced: the file is as
+// long as what is left of it, as on any filesystem whose contents reach the disk later than names.
+std::optional<Inode> fit(BulkFiles& files, const Inode& inode) {
+  const auto file = files.open(inode.ino);
+  if (!file) return std::nullopt;
+  Inode fitted = inode;
+  if (*file == nullptr) {
+    fitted.placement = Placement::kNone;
+    fitted.size = fitted.blocks = 0;
+  } else {
+    const auto extent = (*file)->extent();
+    if (!extent || extent->size == inode.size) return std::nullopt;
+    if (extent->size > inode.size) {
+      (void)ftruncate((*file)->fd(), static_cast<off_t>(inode.size));
+      return std::nullopt;
+    }
+    fitted.size = extent->size;
+    fitted.blocks = extent->blocks;
   }
-  (void)ftruncate((*file)->fd(), static_cast<off_t>(inode.size));
+  log_warning("inode {}: the last {} bytes did not reach the disk", number_of(inode.ino),
+              inode.size - fitted.size);
+  return fitted;
+}
+
+// Whether a value under this key is an inode record, or must be one.
+bool may_be_inode(const schema::ParsedKey& key) {
+  return key.kind == schema::KeyKind::kEntry || key.kind == schema::KeyKind::kLinkInode ||
+         key.kind == schema::KeyKind::kDirectoryInode;
 }
 
 }  // namespace
@@ -37,26 +59,44 @@ holt::Result<void> Filesystem::recover() {
   if (!listed) return holt::fail_errno(value_of(listed.error()), "cannot list the host files");
 
   std::int64_t inodes = 0;
+  std::uint64_t damaged = 0;
+  std::vector<std::pair<std::string, Inode>> fitted;
   holt::Cursor cursor = store_->scan({});
   while (true) {
     auto more = cursor.next();
     if (!more) return holt::pass(more);
     if (!*more) break;
     const auto key = schema::parse_key(cursor.key());
-    if (!key) continue;
-    const bool may_be_inode = key->kind == schema::KeyKind::kEntry ||
-                              key->kind == schema::KeyKind::kLinkInode ||
-                              key->kind == schema::KeyKind::kDirectoryInode;
-    if (!may_be_inode) continue;
+    if (key && !may_be_inode(*key)) continue;
     const auto marker = decode_marker(cursor.value());
-    if (!marker || marker->tag != Tag::kInode) continue;
-    ++inodes;
+    if (marker && marker->tag != Tag::kInode) continue;
     const auto inode = decode_inode(cursor.value());
-    if (!inode || inode->placement != Placement::kBulk) continue;
+    if (!key || !inode) {
+      ++damaged;
+      continue;
+    }
+    ++inodes;
+    if (inode->placement != Placement::kBulk) continue;
     unclaimed.erase(number_of(inode->ino));
-    fit_host_file(*bulk_, *inode);
+    if (auto changed = fit(*bulk_, *inode)) fitted.emplace_back(cursor.key(), std::move(*changed));
   }
   inodes_ = inodes;
+  for (const auto& [key, inode] : fitted) {
+    if (auto put = store_->put(key, encode(inode)); !put) return holt::pass(put);
+  }
+  return remove_unclaimed(unclaimed, damaged);
+}
+
+holt::Result<void> Filesystem::remove_unclaimed(const std::unordered_set<std::uint64_t>& unclaimed,
+                                                std::uint64_t damaged) {
+  // A number whose host file is still there shall not be given out again.
+  for (const std::uint64_t ino : unclaimed) {
+    if (ino >= next_ino_) next_ino_ = reserved_ino_ = ino + 1;
+  }
+  if (damaged > 0) {
+    log_error("{} records are damaged: no contents are removed, for they may be theirs", damaged);
+    return {};
+  }
   for (const std::uint64_t ino : unclaimed) bulk_->remove(Ino{ino});
   if (!unclaimed.empty()) log_info("removed the contents of {} files", unclaimed.size());
   return {};

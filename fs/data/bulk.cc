@@ -15,7 +15,7 @@ namespace holtfs {
 
 namespace {
 
-constexpr int kOpenFlags = O_RDWR | O_CLOEXEC | O_NOFOLLOW;
+constexpr int kOpenFlags = O_CLOEXEC | O_NOFOLLOW;
 
 // An errno of the host as the caller of the filesystem should see it.
 std::unexpected<Errno> host_failure(int err, const char* what, const std::string& path) {
@@ -34,16 +34,23 @@ Outcome<HostFile::Extent> HostFile::extent() const {
   return Extent{static_cast<std::uint64_t>(st.st_size), static_cast<std::uint64_t>(st.st_blocks)};
 }
 
-BulkFiles::BulkFiles(std::string folder, std::size_t max_open)
-    : folder_(std::move(folder)), max_per_shard_(std::max<std::size_t>(4, max_open / kShards)) {}
-
-std::string BulkFiles::folder_of(Ino ino) const {
-  return fmt::format("{}/{:03x}", folder_, (number_of(ino) >> 10) & 0xfff);
+BulkFiles::BulkFiles(std::string folder, std::size_t max_open, bool read_only)
+    : folder_(std::move(folder)),
+      max_per_shard_(std::max<std::size_t>(4, max_open / kShards)),
+      access_(read_only ? O_RDONLY : O_RDWR) {
+  if (!read_only) mkdir(folder_.c_str(), 0700);
+  directory_ = holt::UniqueFd(::open(folder_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
 }
 
-std::string BulkFiles::path_of(Ino ino) const {
-  return fmt::format("{}/{:016x}", folder_of(ino), number_of(ino));
+std::string BulkFiles::directory_of(Ino ino) {
+  return fmt::format("{:03x}", (number_of(ino) >> 10) & 0xfff);
 }
+
+std::string BulkFiles::name_of(Ino ino) {
+  return fmt::format("{}/{:016x}", directory_of(ino), number_of(ino));
+}
+
+std::string BulkFiles::shown(Ino ino) const { return folder_ + "/" + name_of(ino); }
 
 HostFileRef BulkFiles::cached(Ino ino) {
   Shard& shard = shard_of(ino);
@@ -73,23 +80,22 @@ HostFileRef BulkFiles::remember(Ino ino, HostFileRef file) {
 
 Outcome<HostFileRef> BulkFiles::open(Ino ino) {
   if (HostFileRef file = cached(ino)) return file;
-  const std::string path = path_of(ino);
-  const int fd = ::open(path.c_str(), kOpenFlags);
+  const int fd = openat(directory_.get(), name_of(ino).c_str(), access_ | kOpenFlags);
   if (fd >= 0) return remember(ino, std::make_shared<HostFile>(fd));
-  if (errno == ENOENT) return HostFileRef();
-  return host_failure(errno, "cannot open", path);
+  // Without a data directory, which only a store opened read-only can lack, there are no contents.
+  if (errno == ENOENT || directory_.get() < 0) return HostFileRef();
+  return host_failure(errno, "cannot open", shown(ino));
 }
 
 Outcome<HostFileRef> BulkFiles::open_or_create(Ino ino) {
   if (HostFileRef file = cached(ino)) return file;
-  const std::string path = path_of(ino);
-  int fd = ::open(path.c_str(), kOpenFlags | O_CREAT, 0600);
+  const std::string name = name_of(ino);
+  int fd = openat(directory_.get(), name.c_str(), access_ | kOpenFlags | O_CREAT, 0600);
   if (fd < 0 && errno == ENOENT) {
-    mkdir(folder_.c_str(), 0700);
-    mkdir(folder_of(ino).c_str(), 0700);
-    fd = ::open(path.c_str(), kOpenFlags | O_CREAT, 0600);
+    mkdirat(directory_.get(), directory_of(ino).c_str(), 0700);
+    fd = openat(directory_.get(), name.c_str(), access_ | kOpenFlags | O_CREAT, 0600);
   }
-  if (fd < 0) return host_failure(errno, "cannot create", path);
+  if (fd < 0) return host_failure(errno, "cannot create", shown(ino));
   return remember(ino, std::make_shared<HostFile>(fd));
 }
 
@@ -104,20 +110,26 @@ void BulkFiles::remove(Ino ino) {
       shard.by_ino.erase(found);
     }
   }
-  const std::string path = path_of(ino);
-  if (unlink(path.c_str()) != 0 && errno != ENOENT) {
-    log_error("cannot remove {}: {}", path, std::generic_category().message(errno));
+  if (unlinkat(directory_.get(), name_of(ino).c_str(), 0) != 0 && errno != ENOENT) {
+    log_error("cannot remove {}: {}", shown(ino), std::generic_category().message(errno));
   }
 }
 
 Outcome<void> BulkFiles::sync_all() const {
-  const int fd = ::open(folder_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0 && errno == ENOENT) return {};
-  if (fd < 0) return host_failure(errno, "cannot open", folder_);
-  const int err = syncfs(fd) == 0 ? 0 : errno;
-  ::close(fd);
-  if (err != 0) return host_failure(err, "cannot sync", folder_);
+  if (syncfs(directory_.get()) != 0) return host_failure(errno, "cannot sync", folder_);
   return {};
+}
+
+void BulkFiles::sync(Ino ino) {
+  const Outcome<HostFileRef> file = open(ino);
+  if (file && *file && fdatasync((*file)->fd()) != 0) {
+    (void)host_failure(errno, "cannot sync", shown(ino));
+  }
+}
+
+void BulkFiles::start_writeback(Ino ino) {
+  const Outcome<HostFileRef> file = open(ino);
+  if (file && *file) sync_file_range((*file)->fd(), 0, 0, SYNC_FILE_RANGE_WRITE);
 }
 
 Outcome<void> BulkFiles::for_each(const std::function<void(Ino)>& visit) const {
@@ -130,7 +142,7 @@ Outcome<void> BulkFiles::for_each(const std::function<void(Ino)>& visit) const {
     std::uint64_t number = 0;
     const auto [stop, bad] = std::from_chars(name.data(), name.data() + name.size(), number, 16);
     if (bad != std::errc() || stop != name.data() + name.size()) continue;
-    if (path_of(Ino{number}) != at->path().string()) continue;
+    if (shown(Ino{number}) != at->path().string()) continue;
     visit(Ino{number});
   }
   if (error) return host_failure(error.value(), "cannot list", folder_);

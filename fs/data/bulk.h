@@ -26,6 +26,7 @@
 #include <unordered_map>
 
 #include "engine/base/annotations.h"
+#include "engine/storage/posix_file.h"
 #include "fs/inode.h"
 #include "fs/outcome.h"
 
@@ -52,10 +53,13 @@ using HostFileRef = std::shared_ptr<HostFile>;
 
 class BulkFiles {
  public:
-  // `folder` is the store's directory for data; it is made when the first file is.
-  BulkFiles(std::string folder, std::size_t max_open);
+  // `folder` is the store's data directory; it is made when it is missing and not `read_only`.
+  BulkFiles(std::string folder, std::size_t max_open, bool read_only);
   BulkFiles(const BulkFiles&) = delete;
   BulkFiles& operator=(const BulkFiles&) = delete;
+
+  // Whether there is a data directory; errno says why not, right after the constructor.
+  bool usable() const { return static_cast<bool>(directory_); }
 
   // Null when there is no host file.
   Outcome<HostFileRef> open(Ino ino);
@@ -64,6 +68,10 @@ class BulkFiles {
   void remove(Ino ino);
   // Makes the contents of all files durable.
   Outcome<void> sync_all() const;
+  // Makes the contents of one file durable, if there is a host file; a failure is logged.
+  void sync(Ino ino);
+  // Lets the host begin to write a file's contents out; does not wait for it.
+  void start_writeback(Ino ino);
   // Calls `visit` with each number that has a host file.
   Outcome<void> for_each(const std::function<void(Ino)>& visit) const;
 
@@ -79,14 +87,18 @@ class BulkFiles {
     std::unordered_map<std::uint64_t, std::list<Cached>::iterator> by_ino GUARDED_BY(mutex);
   };
 
-  std::string folder_of(Ino ino) const;
-  std::string path_of(Ino ino) const;
+  static std::string directory_of(Ino ino);
+  static std::string name_of(Ino ino);  // below the data directory
+  std::string shown(Ino ino) const;
   Shard& shard_of(Ino ino) { return shards_[number_of(ino) % kShards]; }
   HostFileRef cached(Ino ino);
   HostFileRef remember(Ino ino, HostFileRef file);
 
   const std::string folder_;
   const std::size_t max_per_shard_;
+  const int access_;
+  // By descriptor, so that a store that is renamed while it is open keeps its contents.
+  holt::UniqueFd directory_;
   std::array<Shard, kShards> shards_;
 };
 

@@ -63,15 +63,6 @@ inline Caller caller_of(fuse_req_t request, holt::Wait wait) {
   return {.who = {.uid = context->uid, .gid = context->gid}, .wait = wait};
 }
 
-// libfuse cancels its io_uring threads at the end, and a handler is no place to be cancelled at.
-inline void refuse_cancellation() {
-  thread_local const bool refused = [] {
-    int before = 0;
-    return pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before) == 0;
-  }();
-  (void)refused;
-}
-
 // Answers when everything changed so far is durable.
 inline void answer_when_durable(Connection& connection, Reply reply, auto answer) {
   if (connection.ending) {
@@ -100,7 +91,6 @@ inline constexpr auto kAnswerDone = [](Reply& reply, Done&) { reply.done(); };
 // its arguments; where it does not yet, it has keep(), which makes copies.
 template <class Work, class Answer>
 void serve(fuse_req_t request, Work work, Answer answer) {
-  refuse_cancellation();
   Connection& connection = connection_of(request);
   Reply reply(connection.settings, request);
   Caller caller = caller_of(request, connection.ending ? holt::Wait::kYes : holt::Wait::kNo);

@@ -20,6 +20,8 @@ void on_init(void* userdata, fuse_conn_info* conn) noexcept {
   };
   want(FUSE_CAP_PARALLEL_DIROPS, true);
   want(FUSE_CAP_CACHE_SYMLINKS, true);
+  // Numbers are good while somebody refers to them, which file handles would outlive.
+  want(FUSE_CAP_NO_EXPORT_SUPPORT, true);
   // Spares a getxattr for each write; set-id bits and capabilities are dropped here.
   want(FUSE_CAP_HANDLE_KILLPRIV_V2, true);
   // This daemon is the only writer, so the kernel need not guess from mtime that its pages are

@@ -59,15 +59,18 @@ void on_release(fuse_req_t request, fuse_ino_t, fuse_file_info*) noexcept {
 }
 
 void on_read(fuse_req_t request, fuse_ino_t ino, std::size_t size, off_t offset,
-             fuse_file_info*) noexcept {
+             fuse_file_info* info) noexcept {
+  const bool note_atime = (info->flags & O_NOATIME) == 0;
   serve(
       request,
-      [ino, size, offset](Filesystem& fs, const Caller& caller) -> Outcome<std::string_view> {
+      [ino, size, offset, note_atime](Filesystem& fs,
+                                      const Caller& caller) -> Outcome<std::string_view> {
         // Answered by the thread that read it, before it reads again.
         thread_local std::vector<char> buffer;
         if (buffer.size() < size) buffer.resize(size);
-        const Outcome<std::size_t> got = fs.read(
-            caller, Ino{ino}, static_cast<std::uint64_t>(offset), std::span(buffer.data(), size));
+        const Outcome<std::size_t> got =
+            fs.read(caller, Ino{ino}, static_cast<std::uint64_t>(offset),
+                    std::span(buffer.data(), size), note_atime);
         if (!got) return fail(got.error());
         return std::string_view(buffer.data(), *got);
       },
@@ -122,7 +125,6 @@ void on_lseek(fuse_req_t request, fuse_ino_t ino, off_t offset, int whence,
 
 // Contents first, by a worker if there are any, then the log, which answers for the whole group.
 void on_fsync(fuse_req_t request, fuse_ino_t ino, int, fuse_file_info*) noexcept {
-  refuse_cancellation();
   Connection& connection = connection_of(request);
   Reply reply(connection.settings, request);
   const auto finish = [&connection, ino](Reply held, bool contents) {

@@ -28,7 +28,6 @@ void on_lookup(fuse_req_t request, fuse_ino_t parent, const char* name) noexcept
 }
 
 void on_forget(fuse_req_t request, fuse_ino_t ino, std::uint64_t lookups) noexcept {
-  refuse_cancellation();
   Connection& connection = connection_of(request);
   Reply reply(connection.settings, request);
   connection.fs.forget(Ino{ino}, lookups);
@@ -36,7 +35,6 @@ void on_forget(fuse_req_t request, fuse_ino_t ino, std::uint64_t lookups) noexce
 }
 
 void on_forget_multi(fuse_req_t request, std::size_t count, fuse_forget_data* forgets) noexcept {
-  refuse_cancellation();
   Connection& connection = connection_of(request);
   Reply reply(connection.settings, request);
   for (std::size_t i = 0; i < count; ++i) {

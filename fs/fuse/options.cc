@@ -21,13 +21,15 @@ constexpr int kUsageError = 2;
 
 // mount(8)'s generic options and libfuse's own. Those with a value end in '='.
 constexpr std::array kPassed = {
-    "rw",          "suid",         "nosuid",    "dev",       "nodev",       "exec",
-    "noexec",      "async",        "dirsync",   "diratime",  "nodiratime",  "allow_other",
-    "allow_root",  "auto_unmount", "fsname=",   "subtype=",  "context=",    "fscontext=",
-    "defcontext=", "rootcontext=", "max_read=", "symfollow", "nosymfollow", "default_permissions"};
-// What /etc/fstab may say and mount(8) may pass on; it means nothing here.
-constexpr std::array kIgnored = {"defaults", "auto",  "noauto", "user",   "nouser",
-                                 "users",    "owner", "group",  "nofail", "_netdev"};
+    "rw",           "suid",         "nosuid",    "dev",         "nodev",
+    "exec",         "noexec",       "async",     "allow_other", "allow_root",
+    "auto_unmount", "fsname=",      "subtype=",  "context=",    "fscontext=",
+    "defcontext=",  "rootcontext=", "symfollow", "nosymfollow", "default_permissions"};
+// What /etc/fstab may say and mount(8) may pass on; it means nothing here, or what is done anyway.
+constexpr std::array kIgnored = {"defaults", "auto",       "noauto",        "user",
+                                 "nouser",   "users",      "owner",         "group",
+                                 "nofail",   "_netdev",    "silent",        "loud",
+                                 "diratime", "norelatime", "nostrictatime", "nolazytime"};
 
 template <class Table>
 bool contains(const Table& table, std::string_view name) {
@@ -87,6 +89,10 @@ std::string apply_one(const std::string& option, MountOptions& options) {
   if (option == "sync") {
     options.sync = true;
     options.passed.push_back(option);
+  } else if (option == "dirsync") {
+    options.sync = true;  // of names; what is written to files is the kernel's to sync
+  } else if (option == "nodiratime") {
+    options.diratime = false;
   } else if (option == "ro") {
     options.read_only = true;
     options.passed.push_back(option);

@@ -25,6 +25,7 @@ struct MountOptions {
   std::uint32_t commit_ms = 5000;
   bool sync = false, read_only = false;
   AtimePolicy atime = AtimePolicy::kRelative;
+  bool diratime = true;
   ReaddirPlus readdirplus = ReaddirPlus::kAuto;
   std::vector<std::string> passed;  // for libfuse and the kernel
 };

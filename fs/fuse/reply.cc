@@ -1,6 +1,7 @@
 #include "fs/fuse/reply.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
@@ -18,6 +19,15 @@ statx_timestamp to_statx(Time t) {
   out.tv_sec = ts.tv_sec;
   out.tv_nsec = static_cast<std::uint32_t>(ts.tv_nsec);
   return out;
+}
+
+// libfuse cancels its io_uring threads at the end, and a handler is no place to be cancelled at.
+void refuse_cancellation() {
+  thread_local const bool refused = [] {
+    int before = 0;
+    return pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before) == 0;
+  }();
+  (void)refused;
 }
 
 }  // namespace
@@ -40,6 +50,7 @@ struct stat to_stat(const Attr& attr) {
 }
 
 Reply::Reply(ReplySettings& settings, fuse_req_t request) : settings_(settings), request_(request) {
+  refuse_cancellation();
   settings_.unanswered.fetch_add(1, std::memory_order_relaxed);
 }
 

@@ -33,6 +33,16 @@ struct SessionEnd {
 };
 using SessionPtr = std::unique_ptr<fuse_session, SessionEnd>;
 
+// A value in a list of mount options, where commas part them.
+std::string escaped(std::string_view value) {
+  std::string out;
+  for (const char c : value) {
+    if (c == ',' || c == '\\') out += '\\';
+    out += c;
+  }
+  return out;
+}
+
 SessionPtr make_session(const MountOptions& options, bool uring, Connection& connection) {
   fuse_args args = FUSE_ARGS_INIT(0, nullptr);
   const auto add = [&](const std::string& arg) { fuse_opt_add_arg(&args, arg.c_str()); };
@@ -41,9 +51,15 @@ SessionPtr make_session(const MountOptions& options, bool uring, Connection& con
     return std::any_of(options.passed.begin(), options.passed.end(),
                        [&](const std::string& option) { return option.starts_with(start); });
   };
-  if (!names("fsname=")) add("-ofsname=" + options.store);
+  if (!names("fsname=")) add("-ofsname=" + escaped(options.store));
   if (!names("subtype=")) add("-osubtype=holtfs");
   if (!names("default_permissions")) add("-odefault_permissions");
+  // As any filesystem that root mounts; libfuse would leave all of it off.
+  if (geteuid() == 0) {
+    if (!names("allow_")) add("-oallow_other");
+    if (!names("nosuid")) add("-osuid");
+    if (!names("nodev")) add("-odev");
+  }
   for (const std::string& option : options.passed) add("-o" + option);
   if (options.debug) add("-d");
   if (uring) add("-oio_uring");
@@ -165,6 +181,10 @@ std::string run_session(Filesystem& fs, const MountOptions& options,
   for (auto left = connection.settings.unanswered.load(); left != 0;
        left = connection.settings.unanswered.load()) {
     connection.settings.unanswered.wait(left);
+  }
+  // Who answered the last of them may still be about to say so.
+  for (auto left = connection.deferred.load(); left != 0; left = connection.deferred.load()) {
+    connection.deferred.wait(left);
   }
   if (result < 0) return fmt::format("the session ended with error {}", -result);
   return {};

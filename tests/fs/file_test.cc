@@ -133,3 +133,104 @@ BOOST_FIXTURE_TEST_CASE(contents_match_a_model_under_random_changes, Fixture) {
   BOOST_TEST((read(file) == model));
   BOOST_TEST(problems() == "");
 }
+
+namespace {
+
+struct HostFiles : Fixture {
+  std::uint64_t host_files() { return check(fs->store(), folder.path + "/store")->host_files; }
+  std::string only_host_file() const {
+    for (const auto& file :
+         std::filesystem::recursive_directory_iterator(folder.path + "/store/data")) {
+      if (file.is_regular_file()) return file.path().string();
+    }
+    return {};
+  }
+};
+
+}  // namespace
+
+BOOST_FIXTURE_TEST_CASE(a_first_change_that_fails_leaves_no_host_file, HostFiles) {
+  const Ino file = create(kRootIno, "f");
+  BOOST_TEST(code(fs->fallocate(who, file, 0, 0, 1ull << 60)) != 0);
+  BOOST_TEST(code(fs->setattr(who, file, {.size = 1ull << 60})) != 0);
+  BOOST_TEST(code(fs->write(who, file, 1ull << 60, "x", false)) != 0);
+  BOOST_TEST(host_files() == 0);
+  write(file, "data");
+  BOOST_TEST(code(fs->setattr(who, file, {.size = 1ull << 60})) != 0);
+  BOOST_TEST(attr(file).size == 4);
+  reopen();
+  BOOST_TEST(problems() == "");
+  BOOST_TEST(read(at("f")) == "data");
+}
+
+BOOST_FIXTURE_TEST_CASE(contents_that_are_missing_are_an_error, HostFiles) {
+  const Ino file = create(kRootIno, "f");
+  write(file, "0123456789");
+  std::filesystem::resize_file(only_host_file(), 4);
+  std::string out(100, '\0');
+  BOOST_TEST(code(fs->read(who, file, 0, out)) == EIO);
+  BOOST_TEST(code(fs->read({.who = {}, .wait = holt::Wait::kNo}, file, 0, out)) ==
+             value_of(kWouldWait));
+  std::filesystem::resize_file(only_host_file(), 10);
+  BOOST_TEST(read(file).size() == 10);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_store_that_is_renamed_while_open_keeps_its_contents, Fixture) {
+  BOOST_REQUIRE(fs->close());
+  options.max_open_host_files = 16;
+  open();
+  std::vector<Ino> files;
+  for (int i = 0; i < 200; ++i) {
+    files.push_back(create(kRootIno, std::to_string(i)));
+    write(files.back(), std::to_string(i));
+  }
+  std::filesystem::rename(folder.path + "/store", folder.path + "/elsewhere");
+  for (int i = 0; i < 200; ++i) BOOST_TEST(read(files[i]) == std::to_string(i));
+  std::filesystem::rename(folder.path + "/elsewhere", folder.path + "/store");
+}
+
+BOOST_FIXTURE_TEST_CASE(a_read_only_store_changes_no_contents, HostFiles) {
+  write(create(kRootIno, "f"), "data");
+  BOOST_REQUIRE(fs->close());
+  options.store.read_only = true;
+  open();
+  const Ino file = at("f");
+  BOOST_TEST(code(fs->write(who, file, 0, "x", false)) == EROFS);
+  BOOST_TEST(code(fs->fallocate(who, file, 0, 0, 100)) == EROFS);
+  BOOST_TEST(code(fs->setattr(who, file, {.size = 100})) == EROFS);
+  BOOST_TEST(read(file) == "data");
+  BOOST_TEST(std::filesystem::file_size(only_host_file()) == 4);
+  int synced = -1;
+  fs->sync_async([&](int err) { synced = err; });
+  BOOST_TEST(synced == 0);
+}
+
+BOOST_FIXTURE_TEST_CASE(mtime_moves_with_the_size_only, Fixture) {
+  const Ino file = create(kRootIno, "f");
+  write(file, "0123");
+  const Attr before = attr(file);
+  BOOST_TEST(code(fs->setattr(who, file, {.size = 4})) == 0);
+  BOOST_TEST((attr(file).mtime == before.mtime));
+  BOOST_TEST(code(fs->setattr(who, file, {.size = 3})) == 0);
+  BOOST_TEST((attr(file).mtime > before.mtime));
+}
+
+BOOST_FIXTURE_TEST_CASE(allocation_by_others_drops_set_id, Fixture) {
+  const Ino file = create(kRootIno, "f");
+  BOOST_TEST(code(fs->setattr(who, file, {.mode = 06777})) == 0);
+  if (code(fs->fallocate(who, file, 0, 0, 4096)) == EOPNOTSUPP) return;  // the host cannot
+  BOOST_TEST((attr(file).mode & 07777) == 06777u);
+  BOOST_TEST(code(fs->fallocate({.who = {.uid = 1234, .gid = 1234}}, file, 0, 0, 8192)) == 0);
+  BOOST_TEST((attr(file).mode & 07777) == 0777u);
+}
+
+BOOST_FIXTURE_TEST_CASE(reading_without_a_trace_leaves_atime, Fixture) {
+  const Ino file = create(kRootIno, "f");
+  write(file, "data");
+  const Attr before = attr(file);
+  std::string out(4, '\0');
+  BOOST_REQUIRE(fs->read(who, file, 0, out, false));
+  BOOST_TEST((attr(file).atime == before.atime));
+  BOOST_REQUIRE(fs->read(who, file, 0, out));
+  BOOST_TEST((attr(file).atime > before.atime));
+}

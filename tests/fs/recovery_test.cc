@@ -1,12 +1,14 @@
 // Goal: after the process dies, what was acknowledged is there, and nothing of nameless files is
 // left. Crash model: the process dies (fork and _exit) with everything it applied in the page
 // cache.
+#include <fmt/format.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <fstream>
 #include <functional>
 
+#include "fs/schema.h"
 #include "tests/fs/fixture.h"
 
 using namespace holtfs;
@@ -104,4 +106,45 @@ BOOST_FIXTURE_TEST_CASE(a_clean_end_is_told_from_a_crash, Crash) {
   BOOST_REQUIRE((*store)->close());
   store->reset();
   open();
+}
+
+BOOST_FIXTURE_TEST_CASE(a_file_is_as_long_as_what_reached_the_disk, Crash) {
+  in_dying_process([&] {
+    write(create(kRootIno, "cut"), "0123456789");
+    write(create(kRootIno, "gone"), "0123456789");
+  });
+  const auto host_of = [&](const char* name) {
+    return fmt::format("{}/store/data/{:03x}/{:016x}", folder.path, number_of(at(name)) >> 10,
+                       number_of(at(name)));
+  };
+  const std::string cut = host_of("cut"), gone = host_of("gone");
+  in_dying_process([&] {
+    std::filesystem::resize_file(cut, 4);
+    std::filesystem::remove(gone);
+  });
+  BOOST_TEST(read(at("cut")) == "0123");
+  BOOST_TEST(attr(at("cut")).size == 4);
+  BOOST_TEST(attr(at("gone")).size == 0);
+  reopen();
+  BOOST_TEST(problems() == "");
+}
+
+BOOST_FIXTURE_TEST_CASE(contents_outlive_a_record_that_is_damaged, Crash) {
+  std::string record;
+  in_dying_process([&] { write(create(kRootIno, "f"), "data"); });
+  const std::string key = schema::entry_key("", "f");
+  BOOST_REQUIRE(fs->store().get(key, record));
+  in_dying_process([&] { (void)fs->store().put(key, "\x01 damaged"); });
+  BOOST_TEST(host_files() == 1);
+  in_dying_process([&] { (void)fs->store().put(key, record); });
+  BOOST_TEST(read(at("f")) == "data");
+}
+
+BOOST_FIXTURE_TEST_CASE(a_number_whose_host_file_is_left_is_not_given_out, Crash) {
+  in_dying_process([&] {
+    std::filesystem::create_directories(folder.path + "/store/data/3ff");
+    std::ofstream(folder.path + "/store/data/3ff/00000000000ffc05") << "stray";
+  });
+  BOOST_TEST(host_files() == 0);
+  BOOST_TEST(number_of(create(kRootIno, "new")) > 0xffc05u);
 }

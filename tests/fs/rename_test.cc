@@ -200,3 +200,19 @@ BOOST_FIXTURE_TEST_CASE(exchange_with_linked_files, Renames) {
   BOOST_TEST(rename(kRootIno, "b", kRootIno, "a2", RENAME_EXCHANGE) == 0);
   BOOST_TEST(attr(a).nlink == 2);
 }
+
+BOOST_FIXTURE_TEST_CASE(depth_does_not_pile_up, Fixture) {
+  const std::string name(250, 'n');
+  const auto chain = [&](const char* top, int length) {
+    Ino dir = mkdir(kRootIno, top);
+    for (int i = 0; i < length; ++i) dir = mkdir(dir, name);
+    return dir;
+  };
+  const Ino end = chain("long", 18);
+  chain("longer", 120);
+  chain("short", 2);
+  BOOST_TEST(code(fs->rename(who, kRootIno, "longer", end, "x", 0)) == ENAMETOOLONG);
+  BOOST_TEST(code(fs->rename(who, kRootIno, "short", end, "x", 0)) == 0);
+  BOOST_TEST(code(fs->rename(who, kRootIno, "longer", end, "x", RENAME_EXCHANGE)) == ENAMETOOLONG);
+  BOOST_TEST(code(fs->rename(who, kRootIno, "longer", kRootIno, "other", 0)) == 0);
+}

@@ -99,10 +99,12 @@ class Tools(unittest.TestCase):
     def test_fsck_changes_nothing(self):
         def contents():
             found = {}
-            for name in os.listdir(self.store):
-                path = os.path.join(self.store, name)
-                with open(path, "rb") as file:
-                    found[name] = (os.stat(path).st_mtime_ns, hash(file.read()))
+            for folder, _, names in os.walk(self.store):
+                for path in [folder] + [os.path.join(folder, name) for name in names]:
+                    found[path] = os.stat(path).st_mtime_ns
+                    if path != folder:
+                        with open(path, "rb") as file:
+                            found[path] = (found[path], hash(file.read()))
             return found
 
         before = contents()

@@ -114,3 +114,21 @@ BOOST_FIXTURE_TEST_CASE(losing_the_capability_alone_is_noticed, Xattrs) {
   BOOST_TEST(problems() == "");  // R3
   BOOST_TEST(code(fs->rename(who, kRootIno, "f", kRootIno, "g", 0)) == 0);
 }
+
+BOOST_FIXTURE_TEST_CASE(trusted_names_are_shown_to_root_only, Fixture) {
+  const Ino file = create(kRootIno, "f");
+  for (const char* name : {"trusted.t", "user.u"}) {
+    BOOST_TEST(code(fs->setxattr(who, file, name, "v", 0)) == 0);
+  }
+  const Caller other{.who = {.uid = 1234, .gid = 1234}};
+  BOOST_TEST(*fs->listxattr(who, file) == std::string("trusted.t\0user.u\0", 17));
+  BOOST_TEST(*fs->listxattr(other, file) == std::string("user.u\0", 7));
+  BOOST_TEST(code(fs->setxattr(who, file, "user.", "v", 0)) == EINVAL);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_removed_directory_keeps_its_xattrs_while_referred_to, Fixture) {
+  const Ino dir = mkdir(kRootIno, "d");
+  BOOST_TEST(code(fs->setxattr(who, dir, "user.u", "v", 0)) == 0);
+  BOOST_TEST(code(fs->rmdir(who, kRootIno, "d")) == 0);
+  BOOST_TEST(*fs->getxattr(who, dir, "user.u") == "v");
+}
