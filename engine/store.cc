@@ -138,7 +138,10 @@ Stats Store::Impl::stats() const {
   out.checkpointed = last.replay_from;
   out.generation = last.generation;
   out.log_capacity = last.wal_bytes;
-  if (ring_) {
+  if (!ring_) {
+    out.applied = recovered_;
+    out.log_used = recovered_ - last.replay_from;
+  } else {
     out.log_used = ring_->used();
     out.syncs = ring_->sync_count();
     out.backpressure_waits = ring_->wait_count();

@@ -1,6 +1,7 @@
 #include "bench/engine/driver.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -102,6 +103,7 @@ class Run {
   }
 
   void progress(unsigned round, std::string_view row, std::size_t engine) const {
+    if (isatty(STDERR_FILENO) == 0) return;
     fmt::print(stderr, "\r{} keys, round {} of {}: {}, {}                    ", keys_.size(),
                round + 1, options_.rounds, row, options_.engines[engine]);
     std::fflush(stderr);
@@ -144,7 +146,7 @@ double Cell::median_ns_per_op() const {
 
 SizeResult run_size(const RunOptions& options, std::uint32_t keys) {
   SizeResult result = Run(options, keys).run();
-  fmt::print(stderr, "\r{:78}\r", "");
+  if (isatty(STDERR_FILENO) != 0) fmt::print(stderr, "\r{:78}\r", "");
   return result;
 }
 

@@ -1,6 +1,7 @@
 #include "fs/fuse/session.h"
 
 #include <fmt/format.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/mount.h>
@@ -87,8 +88,24 @@ void on_libfuse_message(fuse_log_level level, const char* format, va_list args) 
   }
 }
 
-// Waits for a signal that asks for the end, and brings it about. Another thread ends this by
-// SIGTERM.
+// Gives memory back to the system after many files were forgotten; the allocator would keep it.
+class MemoryKeeper {
+ public:
+  // Called now and then with the number of files that are known.
+  void look(std::size_t known) {
+    constexpr std::size_t kMany = 10'000;
+    peak_ = std::max(peak_, known);
+    if (peak_ - known < kMany || known > peak_ / 2) return;
+    peak_ = known;
+    malloc_trim(0);
+  }
+
+ private:
+  std::size_t peak_ = 0;
+};
+
+// Waits for a signal that asks for the end, and brings it about; keeps memory small meanwhile.
+// Another thread ends this by SIGTERM.
 class SignalThread {
  public:
   SignalThread(fuse_session* session, Connection& connection, std::string mountpoint)
@@ -106,8 +123,13 @@ class SignalThread {
  private:
   void run() {
     const sigset_t signals = ending_signals();
-    int signal = 0;
-    sigwait(&signals, &signal);
+    constexpr timespec kInterval{.tv_sec = 2, .tv_nsec = 0};
+    MemoryKeeper memory;
+    int signal = -1;
+    while (signal < 0) {
+      signal = sigtimedwait(&signals, nullptr, &kInterval);
+      memory.look(connection_.fs.known_nodes());
+    }
     if (over_) return;
     log_info("ending on signal {}", signal);
     // Not busy: the kernel ends the session by itself, with nothing left to answer.

@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 SKIPPED = 77
@@ -71,6 +72,15 @@ def main():
 def run():
     program = unittest.main(module="__main__", argv=[sys.argv[0], "-v"] + ARGS.tests, exit=False)
     sys.exit(0 if program.result.wasSuccessful() else 1)
+
+
+def wait_until(holds):
+    """Returns once holds() does."""
+    deadline = time.monotonic() + DEADLINE_S
+    while not holds():
+        if time.monotonic() > deadline:
+            raise RuntimeError("what was waited for does not come")
+        time.sleep(0.01)
 
 
 def find_daemon(store):

@@ -3,9 +3,20 @@
 import os
 import signal
 import subprocess
+import sys
 import time
 
 import harness
+
+
+# Ends when the file cannot be synced any more.
+SYNC_FOR_EVER = """
+import os, sys
+fd = os.open(sys.argv[1], os.O_CREAT | os.O_WRONLY)
+while True:
+    os.pwrite(fd, b"x", 0)
+    os.fsync(fd)
+"""
 
 
 def run(*words):
@@ -101,6 +112,19 @@ class Life(harness.MountedTest):
         lines = [line for line in done.stderr.splitlines() if "io_uring" not in line]
         self.assertEqual(len(lines), 1, done.stderr)
 
+    def test_memory_for_forgotten_files_comes_back(self):
+        def anonymous():
+            with open(f"/proc/{self.daemon.pid}/status", encoding="utf-8") as file:
+                return next(int(line.split()[1]) for line in file if line.startswith("RssAnon"))
+
+        for i in range(40000):
+            os.mknod(self.path(str(i)))
+        before = anonymous()
+        with open("/proc/sys/vm/drop_caches", "w", encoding="utf-8") as file:
+            file.write("2")
+        # Each takes about 100 bytes.
+        harness.wait_until(lambda: anonymous() < before - 2000)
+
     def test_help_and_version(self):
         for word in ("--help", "--version"):
             done = self.holtfs(word)
@@ -126,12 +150,49 @@ class Life(harness.MountedTest):
             line = next(line for line in file if line.split()[1] == self.mnt)
         self.assertIn("noexec", line.split()[3])
 
-    def test_sync_makes_every_change_durable(self):
-        self.remount("sync")
-        self.make("f", content=b"x")
-        os.mkdir(self.path("d"))
-        os.rename(self.path("f"), self.path("d", "g"))
-        self.assertEqual(self.content("d", "g"), b"x")
+    def test_a_store_can_be_mounted_as_soon_as_it_was_unmounted(self):
+        for i in range(5):
+            self.make(str(i), content=b"x" * 100000)
+            daemon, self.daemon = self.daemon, None
+            subprocess.run(["umount", self.mnt], check=True)
+            self.mount()
+            daemon.wait()
+        self.assertEqual(len(os.listdir(self.mnt)), 5)
+
+    def test_what_root_mounts_is_for_everybody_with_devices_and_set_id(self):
+        with open("/proc/mounts", encoding="utf-8") as file:
+            options = next(line.split()[3].split(",") for line in file
+                           if line.split()[1] == self.mnt)
+        self.assertIn("allow_other", options)
+        self.assertNotIn("nosuid", options)
+        self.assertNotIn("nodev", options)
+        self.remount("nosuid", "nodev")
+        with open("/proc/mounts", encoding="utf-8") as file:
+            options = next(line.split()[3].split(",") for line in file
+                           if line.split()[1] == self.mnt)
+        self.assertIn("nosuid", options)
+        self.assertIn("nodev", options)
+
+    def test_an_abort_under_load_ends_the_daemon_in_order(self):
+        daemon, self.daemon = self.daemon, None
+        daemon.unmount()
+        transport = "on" if harness.ARGS.transport == "uring" else "off"
+        process = subprocess.Popen([harness.ARGS.holtfs, self.store, self.mnt, "-f",
+                                    "-o", "io_uring=" + transport], stderr=subprocess.PIPE)
+        harness.wait_until(lambda: os.path.ismount(self.mnt))
+        loads = [subprocess.Popen([sys.executable, "-c", SYNC_FOR_EVER, self.path(str(i))],
+                                  stderr=subprocess.DEVNULL) for i in range(8)]
+        for started in [process] + loads:
+            self.addCleanup(started.kill)
+        harness.wait_until(lambda: all(os.path.exists(self.path(str(i))) for i in range(8)))
+        # Busy, so it stays mounted; but the kernel aborts the connection.
+        subprocess.run(["umount", "-f", self.mnt], check=False, stderr=subprocess.DEVNULL)
+        process.communicate(timeout=harness.DEADLINE_S)
+        self.assertGreaterEqual(process.returncode, 0)
+        for load in loads:
+            load.wait(timeout=harness.DEADLINE_S)
+        subprocess.run(["umount", "-l", self.mnt], check=False, stderr=subprocess.DEVNULL)
+        self.mount()
 
     def test_strictatime(self):
         self.make("f", content=b"x")
