@@ -1,8 +1,8 @@
 """Goal: what was promised to be durable is there after the machine loses power.
 
-Crash model: the store lives on an ext4 of its own, in an image behind a loop device. What the host
-has not written to that device is lost: a copy of the image, taken while the filesystem is in use, is
-what the disk holds at that moment.
+Crash model: the store lives on an ext4 of its own, in an image behind a loop device. What the
+host has not written to that device is lost: a copy of the image, taken while the filesystem is in
+use, is what the disk holds at that moment.
 """
 
 import os
