@@ -266,3 +266,90 @@ BOOST_AUTO_TEST_CASE(a_split_cuts_near_the_middle_and_a_merge_undoes_it) {
     }
   }
 }
+
+namespace {
+
+// A blob whose root has one child for each of the first `count` bytes.
+Blob wide_blob(unsigned count) {
+  Blob blob;
+  for (unsigned byte = 0; byte < count; ++byte) {
+    put(blob.editor, std::string(1, static_cast<char>(byte)) + "suffix", 0, "value");
+  }
+  return blob;
+}
+
+void set_byte(Blob& blob, Ref node, std::size_t offset, unsigned value) {
+  blob.frame->bytes[std::size_t{node} * kNodeUnit + offset] =
+      std::byte{static_cast<unsigned char>(value)};
+}
+void set_count(Blob& blob, Ref node, unsigned count) {
+  set_byte(blob, node, offsetof(DiskInner, count), count);
+}
+std::size_t index_place(unsigned byte) { return offsetof(DiskNode48, index) + byte; }
+std::uint32_t position_place(Ref node, unsigned position) {
+  return static_cast<std::uint32_t>(std::size_t{node} * kNodeUnit +
+                                    offsetof(DiskNode48, children) + 2 * std::size_t{position});
+}
+
+void must_refuse(const Blob& blob, std::string_view what) {
+  const auto census = check_blob(blob.editor, BlobId{0});
+  BOOST_REQUIRE(!census.has_value());
+  BOOST_TEST((census.error().code() == Code::kCorrupt));
+  BOOST_TEST(census.error().text().find(what) != std::string::npos, census.error().text());
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(a_place_for_a_child_that_no_byte_names_is_refused) {
+  Blob blob = wide_blob(30);
+  const Ref root = blob.editor.root();
+  BOOST_REQUIRE(blob.editor.head(root).kind() == NodeKind::kNode48);
+  must_check(blob.editor);
+  BOOST_REQUIRE(blob.editor.ref_at(position_place(root, 40)) == 0);
+  blob.editor.set_ref(position_place(root, 40), blob.editor.ref_at(position_place(root, 3)));
+  must_refuse(blob, "damaged index");
+}
+
+// One node may hang from several entries when it is an edge; but each entry has a place of its own.
+BOOST_AUTO_TEST_CASE(two_bytes_that_name_one_place_for_a_child_are_refused) {
+  Blob blob = wide_blob(30);
+  blob.editor.add_child(Editor::root_place(), 200, blob.editor.new_edge(BlobId{9}));
+  const Ref root = blob.editor.root();
+  must_check(blob.editor);
+  const unsigned position =
+      load<unsigned char>(blob.editor.at(root) + offsetof(DiskNode48, index) + 200);
+  set_byte(blob, root, index_place(201), position);
+  set_count(blob, root, 32);
+  must_refuse(blob, "damaged index");
+}
+
+BOOST_AUTO_TEST_CASE(nodes_that_overlap_are_refused_though_the_sizes_add_up) {
+  Blob blob;
+  // In the midst of the first value lies what passes for a leaf.
+  std::string value(40, '\0');
+  const unsigned char fake_leaf = static_cast<unsigned char>(NodeKind::kLeaf);
+  put(blob.editor, "a", 0, value);
+  put(blob.editor, "b", 0, std::string(16, 'x'));
+  const Ref outer = find(blob.editor, "a", 0).ref;
+  const Ref other = find(blob.editor, "b", 0).ref;
+  const auto inner = static_cast<Ref>(outer + 3);
+  set_byte(blob, inner, 0, fake_leaf);
+  must_check(blob.editor);
+  const Ref root = blob.editor.root();
+  const std::uint32_t place = blob.editor.child_place(root, blob.editor.head(root), 'b');
+  const std::size_t lost = blob.editor.size_of(blob.editor.head(other));
+  const std::size_t gained = blob.editor.size_of(blob.editor.head(inner));
+  blob.editor.set_ref(place, inner);
+  blob.editor.add_dead(lost - gained);
+  must_refuse(blob, "overlap");
+}
+
+BOOST_AUTO_TEST_CASE(two_edges_of_one_node_to_one_blob_are_refused) {
+  Blob blob;
+  const Ref edge = blob.editor.new_edge(BlobId{9});
+  blob.editor.add_child(Editor::root_place(), 'a', edge);
+  blob.editor.add_child(Editor::root_place(), 'b', edge);
+  BOOST_TEST(must_check(blob.editor).children.size() == 1U);
+  blob.editor.add_child(Editor::root_place(), 'c', blob.editor.new_edge(BlobId{9}));
+  must_refuse(blob, "two edges to one blob");
+}

@@ -50,6 +50,7 @@ class Specimen {
       oracle_.apply(batch);
     }
     store->maintain();  // so that no blob is there that the tree does not lead to
+    require_ok(store->checkpoint());  // the third superblock: from now on there must be two
     require_ok(store->close());
     store.reset();
     read_layout();
@@ -63,6 +64,19 @@ class Specimen {
   std::size_t map_bytes() const { return map_bytes_; }
   Area super(unsigned which) const { return which == 0 ? Area::kSuper0 : Area::kSuper1; }
   Area map_area(unsigned which) const { return which == 0 ? Area::kMap0 : Area::kMap1; }
+
+  // Zeros over a part of an area; gives what it held as a whole.
+  std::vector<std::byte> overwrite(Area area, std::size_t from, std::size_t size) {
+    const auto storage = disk_->attach();
+    const auto before = value_of(storage->read_area(area));
+    auto bytes = before;
+    std::fill_n(bytes.begin() + static_cast<std::ptrdiff_t>(from), size, std::byte{0});
+    require_ok(storage->write_area(area, bytes));
+    return before;
+  }
+  void restore(Area area, const std::vector<std::byte>& bytes) {
+    require_ok(disk_->attach()->write_area(area, bytes));
+  }
 
   Result<std::unique_ptr<Store>> open_read_only() {
     Options options = small_options(kLogBytes);
@@ -202,6 +216,29 @@ BOOST_AUTO_TEST_CASE(a_superblock_without_a_valid_copy_is_refused_for_it_may_be_
       check_refused(specimen, fmt::format("superblock {}", which));
       for (const std::size_t at : {first, second})
         specimen.disk().flip_bit_in_area(specimen.super(which), at, 3);
+    }
+  }
+}
+
+// Both superblocks were written long ago, so none may be missing, whichever it is.
+BOOST_AUTO_TEST_CASE(a_superblock_that_became_zeros_is_refused_for_it_may_be_the_newest) {
+  Specimen specimen(test_seed() + 8, 200, 50);
+  require_ok(specimen.open_read_only());
+  for (unsigned which = 0; which < 2; ++which) {
+    BOOST_TEST_CONTEXT("superblock " << which) {
+      const auto before = specimen.overwrite(specimen.super(which), 0, kSuperblockStride);
+      check_refused(specimen, fmt::format("superblock {}", which));
+      specimen.restore(specimen.super(which), before);
+      for (std::size_t copy = 0; copy < kSuperblockCopies; ++copy) {
+        // What is left of it is no longer than one copy, and damaged.
+        specimen.overwrite(specimen.super(which), copy * kSuperblockCopyStride,
+                           kSuperblockCopyStride);
+        const std::size_t left = (1 - copy) * kSuperblockCopyStride;
+        specimen.disk().flip_bit_in_area(specimen.super(which), left + 30, 2);
+        check_refused(specimen, fmt::format("superblock {}", which));
+        specimen.restore(specimen.super(which), before);
+      }
+      require_ok(specimen.open_read_only());
     }
   }
 }
