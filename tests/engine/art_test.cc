@@ -287,8 +287,8 @@ void set_count(Blob& blob, Ref node, unsigned count) {
 }
 std::size_t index_place(unsigned byte) { return offsetof(DiskNode48, index) + byte; }
 std::uint32_t position_place(Ref node, unsigned position) {
-  return static_cast<std::uint32_t>(std::size_t{node} * kNodeUnit +
-                                    offsetof(DiskNode48, children) + 2 * std::size_t{position});
+  return static_cast<std::uint32_t>(std::size_t{node} * kNodeUnit + offsetof(DiskNode48, children) +
+                                    2 * std::size_t{position});
 }
 
 void must_refuse(const Blob& blob, std::string_view what) {

@@ -70,7 +70,9 @@ BOOST_AUTO_TEST_CASE(a_blob_is_found_from_its_installation_to_its_eviction) {
   const std::uint64_t version = pool->frame(frame).latch.version();
   fill(*pool, 100);
   bool evicted = false;
-  for (std::uint32_t i = 0; i < kFrames; ++i) evicted = pool->try_take().value() == frame || evicted;
+  for (std::uint32_t i = 0; i < kFrames; ++i) {
+    evicted = pool->try_take().value() == frame || evicted;
+  }
   BOOST_TEST(evicted);
   BOOST_TEST(pool->lookup(BlobId{5}) == kNoFrame);
   BOOST_TEST(!pool->frame(frame).latch.still(version));  // F1

@@ -1,6 +1,6 @@
 // Goal: things become durable in the right order: the log before its place is used again, a record
-// before its batch is acknowledged, a checkpoint before what it replaces is given up; and a log that
-// failed loses nothing that a checkpoint can still save.
+// before its batch is acknowledged, a checkpoint before what it replaces is given up; and a log
+// that failed loses nothing that a checkpoint can still save.
 // Crash model: sim_storage.h: power fails or the process dies at a sync point or amid many writers.
 // Method: a hook looks at the store at every sync point of one checkpoint; writers count what was
 // acknowledged and one of them ends the process. HOLT_TEST_SEED repeats the choices.

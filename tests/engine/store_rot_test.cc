@@ -49,7 +49,7 @@ class Specimen {
       require_ok(store->apply(batch));
       oracle_.apply(batch);
     }
-    store->maintain();  // so that no blob is there that the tree does not lead to
+    store->maintain();                // so that no blob is there that the tree does not lead to
     require_ok(store->checkpoint());  // the third superblock: from now on there must be two
     require_ok(store->close());
     store.reset();
