@@ -194,6 +194,7 @@ class Filesystem {
   Outcome<bool> rename_file(const Caller& caller, const Renaming& what);
   Outcome<bool> rename_directory(const Caller& caller, const Renaming& what);
   Outcome<void> exchange(const Caller& caller, const Renaming& what);
+  Outcome<void> sync_replacement(const Caller& caller, const Renaming& what);
   Outcome<DirPair> load_directories(const Caller& caller, const Renaming& what);
   Outcome<Moving> stage_departure(const Caller& caller, const Dir& dir, std::string_view name,
                                   holt::Batch& batch);

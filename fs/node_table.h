@@ -44,7 +44,6 @@ struct Orphan {
   Inode inode;
   std::map<std::string, std::string, std::less<>> xattrs;
   holt::Lsn removed{};  // its contents may go once the log is durable up to here
-  Ino replacement{};    // and those of this file, which took its name
 };
 
 struct NodeExtra {

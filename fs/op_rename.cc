@@ -80,6 +80,9 @@ Outcome<void> Filesystem::rename(const Caller& caller, Ino parent, std::string_v
     return alone(caller, what, [&](const Caller& hasty) { return exchange(hasty, what); });
   }
   if ((flags & ~static_cast<unsigned>(RENAME_NOREPLACE)) != 0) return fail(EINVAL);
+  if (caller.wait == holt::Wait::kYes) {
+    if (const auto synced = sync_replacement(caller, what); !synced) return synced;
+  }
   while (true) {
     // Each declines when the name turns out to be of the other kind, which may change in between.
     Outcome<bool> done = rename_file(caller, what);
@@ -90,6 +93,22 @@ Outcome<void> Filesystem::rename(const Caller& caller, Ino parent, std::string_v
     if (!done) return fail(done.error());
     if (*done) return {};
   }
+}
+
+// Whoever writes a new version of a file and renames it over the old one, without fsync, expects to
+// find one of the two after a power failure. The rename is durable with the log, the contents are
+// when the host writes them: so those of a file that replaces another come first.
+Outcome<void> Filesystem::sync_replacement(const Caller& caller, const Renaming& what) {
+  const Outcome<Entry> from = lookup(caller, what.parent, what.name);
+  if (!from) return {};  // the rename will say why
+  const Outcome<Entry> to = lookup(caller, what.new_parent, what.new_name);
+  const Attr source = from->attr;
+  const bool replaces = to && S_ISREG(to->attr.mode) && to->attr.size > 0 && S_ISREG(source.mode) &&
+                        to->attr.ino != source.ino;
+  const Outcome<void> synced = replaces ? sync_contents(source.ino) : Outcome<void>();
+  forget(source.ino, 1);
+  if (to) forget(to->attr.ino, 1);
+  return synced;
 }
 
 // REQUIRES: their locks, or the gate exclusively.
@@ -186,6 +205,9 @@ Outcome<bool> Filesystem::rename_file(const Caller& caller, const Renaming& what
         stage_removal(caller, to, what.new_name, *value, static_cast<bool>(old_node), batch);
     if (!staged) return fail(staged.error());
     removed = std::move(*staged);
+    // The new contents had to be made durable first, which takes a wait: sync_replacement().
+    const bool has_contents = removed.gone && removed.orphan.inode.placement == Placement::kBulk;
+    if (has_contents && caller.wait == holt::Wait::kNo) return fail(kWouldWait);
   }
   const Outcome<Moving> moving = stage_departure(caller, from, what.name, batch);
   if (!moving) return fail(moving.error());
@@ -198,13 +220,6 @@ Outcome<bool> Filesystem::rename_file(const Caller& caller, const Renaming& what
   const Outcome<holt::Lsn> lsn = apply(caller, batch);
   if (!lsn) return fail(lsn.error());
 
-  // Whoever writes a new version of a file and renames it over the old one, without fsync, shall
-  // find one of the two after a power failure: the new contents go out now, the old ones stay until
-  // they are there.
-  if (removed.gone && removed.orphan.inode.placement == Placement::kBulk) {
-    removed.orphan.replacement = ino;
-    bulk_->start_writeback(ino);
-  }
   finish_removal(std::move(removed), old_node.get(), *lsn);
   finish_arrival(*moving, node.get(), to, what.new_name);
   return true;

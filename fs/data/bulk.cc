@@ -120,18 +120,6 @@ Outcome<void> BulkFiles::sync_all() const {
   return {};
 }
 
-void BulkFiles::sync(Ino ino) {
-  const Outcome<HostFileRef> file = open(ino);
-  if (file && *file && fdatasync((*file)->fd()) != 0) {
-    (void)host_failure(errno, "cannot sync", shown(ino));
-  }
-}
-
-void BulkFiles::start_writeback(Ino ino) {
-  const Outcome<HostFileRef> file = open(ino);
-  if (file && *file) sync_file_range((*file)->fd(), 0, 0, SYNC_FILE_RANGE_WRITE);
-}
-
 Outcome<void> BulkFiles::for_each(const std::function<void(Ino)>& visit) const {
   std::error_code error;
   if (!std::filesystem::exists(folder_, error)) return {};

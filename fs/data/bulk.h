@@ -68,10 +68,6 @@ class BulkFiles {
   void remove(Ino ino);
   // Makes the contents of all files durable.
   Outcome<void> sync_all() const;
-  // Makes the contents of one file durable, if there is a host file; a failure is logged.
-  void sync(Ino ino);
-  // Lets the host begin to write a file's contents out; does not wait for it.
-  void start_writeback(Ino ino);
   // Calls `visit` with each number that has a host file.
   Outcome<void> for_each(const std::function<void(Ino)>& visit) const;
 

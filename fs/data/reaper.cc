@@ -28,9 +28,9 @@ Reaper::~Reaper() {
   carry_out();
 }
 
-void Reaper::add(Ino ino, holt::Lsn removed, Ino replacement) {
+void Reaper::add(Ino ino, holt::Lsn removed) {
   const holt::MutexLock lock(mutex_);
-  waiting_.push_back({ino, removed, replacement});
+  waiting_.push_back({ino, removed});
   if (waiting_.size() == kManyWaiting) wake_.notify_all();
 }
 
@@ -60,10 +60,7 @@ void Reaper::carry_out() {
   for (const Removal& removal : removals) last = std::max(last, removal.removed);
   // On failure the log is poisoned and nothing will be durable again: recovery decides.
   if (!make_durable_(last)) return;
-  for (const Removal& removal : removals) {
-    if (removal.replacement != Ino{}) files_.sync(removal.replacement);
-    files_.remove(removal.ino);
-  }
+  for (const Removal& removal : removals) files_.remove(removal.ino);
 }
 
 }  // namespace holtfs

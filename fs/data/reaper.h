@@ -30,9 +30,8 @@ class Reaper {
   Reaper(const Reaper&) = delete;
   Reaper& operator=(const Reaper&) = delete;
 
-  // The contents of `ino` are unreachable once the log is durable up to `removed`. If another file
-  // took its name, that one's contents are made durable first.
-  void add(Ino ino, holt::Lsn removed, Ino replacement);
+  // The contents of `ino` are unreachable once the log is durable up to `removed`.
+  void add(Ino ino, holt::Lsn removed);
   // Carries out everything added before the call.
   void drain();
 
@@ -40,7 +39,6 @@ class Reaper {
   struct Removal {
     Ino ino;
     holt::Lsn removed;
-    Ino replacement;  // 0: none
   };
   void run();
   void carry_out();
