@@ -6,7 +6,7 @@
 #define BOOST_TEST_MODULE store_contention
 #include <boost/test/unit_test.hpp>
 
-#include <sched.h>
+#include <poll.h>
 #include <signal.h>
 #include <time.h>
 #include <unistd.h>
@@ -70,14 +70,23 @@ BOOST_AUTO_TEST_CASE(batches_of_two_blobs_each_do_not_wait_for_each_other_in_a_c
 
 namespace {
 
+constexpr std::uint64_t kWriters = 2;
 std::atomic<std::uint64_t> written{0};
+timer_t next_interruption{};
 
-// Gives the processor away until a writer got something done; not for long, as the writers may be
-// waiting for a latch of the thread that is interrupted here.
-void let_a_writer_in(int) {
+void interrupt_soon() {
+  const struct itimerspec once = {.it_interval = {}, .it_value = {.tv_sec = 0, .tv_nsec = 10'000}};
+  ::timer_settime(next_interruption, 0, &once, nullptr);
+}
+
+// Gives the processor away until writers got something done since. When they do not for long, they
+// wait for a latch of the thread that is interrupted here, which then goes on undisturbed.
+void let_writers_in(int) {
   const int saved = errno;
-  const std::uint64_t seen = written;
-  for (int i = 0; i < 20 && written == seen; ++i) ::sched_yield();
+  const std::uint64_t enough = written + kWriters + 1;
+  int patience = 500;
+  while (written < enough && --patience > 0) ::poll(nullptr, 0, 1);
+  if (patience > 0) interrupt_soon();
   errno = saved;
 }
 
@@ -87,40 +96,38 @@ class Interruptions {
  public:
   Interruptions() {
     struct sigaction action = {};
-    action.sa_handler = let_a_writer_in;
+    action.sa_handler = let_writers_in;
     action.sa_flags = SA_RESTART;
     BOOST_REQUIRE(::sigaction(SIGUSR1, &action, nullptr) == 0);
     struct sigevent event = {};
     event.sigev_notify = SIGEV_THREAD_ID;
     event.sigev_signo = SIGUSR1;
     event._sigev_un._tid = ::gettid();
-    BOOST_REQUIRE(::timer_create(CLOCK_MONOTONIC, &event, &timer_) == 0);
-    const struct timespec interval = {.tv_sec = 0, .tv_nsec = 20'000};
-    const struct itimerspec times = {.it_interval = interval, .it_value = interval};
-    BOOST_REQUIRE(::timer_settime(timer_, 0, &times, nullptr) == 0);
+    BOOST_REQUIRE(::timer_create(CLOCK_MONOTONIC, &event, &next_interruption) == 0);
+    interrupt_soon();
   }
-  ~Interruptions() { ::timer_delete(timer_); }
+  ~Interruptions() {
+    ::signal(SIGUSR1, SIG_IGN);
+    ::timer_delete(next_interruption);
+  }
   Interruptions(const Interruptions&) = delete;
   Interruptions& operator=(const Interruptions&) = delete;
-
- private:
-  timer_t timer_ = {};
 };
 
 }  // namespace
 
 BOOST_AUTO_TEST_CASE(a_scan_gets_through_blobs_that_change_all_the_time) {
-  constexpr std::uint64_t kKeys = 9000;
+  constexpr std::uint64_t kKeys = 3800;  // a blob's worth
   auto disk = SimDisk::create(test_seed() + 1);
   const auto store = value_of(Store::open(disk->attach(), small_options(32u << 20)));
   const auto key = [](std::uint64_t i) { return fmt::format("key/{:06}", i); };
-  for (std::uint64_t i = 0; i < kKeys; ++i) require_ok(store->put(key(i), "12345678"));
+  for (std::uint64_t i = 0; i < kKeys; ++i) require_ok(store->put(key(i), std::string(100, 'v')));
   std::atomic<bool> done{false};
   std::atomic<int> failed{0};
   std::uint64_t seen = 0;
   {
     std::vector<std::jthread> writers;
-    for (std::uint64_t number = 0; number < 2; ++number) {
+    for (std::uint64_t number = 0; number < kWriters; ++number) {
       writers.emplace_back([&, number] {
         Batch batch;
         for (std::uint64_t i = number; !done; i += 7919) {
