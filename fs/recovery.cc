@@ -1,10 +1,11 @@
 // Recovery after the daemon or the machine died while mounted.
 //
-// The store itself comes back consistent, so no record needs repair. What can be left over are host
-// files: of files that had no name any more, of removals that were not carried out yet, or created
-// for a record that did not reach the disk. And a host file's size may differ from its record's,
-// when one of the two was ahead. All are found by one pass over the records, which also counts the
-// inodes: the number in the state record is right only after an orderly end.
+// The store itself comes back consistent, so no record needs repair but for its size. What can be
+// left over are host files: of files that had no name any more, of removals that were not carried
+// out yet, or created for a record that did not reach the disk. And a host file's size may differ
+// from its record's, when one of the two was ahead: the shorter one counts. All are found by one
+// pass over the records, which also counts the inodes: the number in the state record is right only
+// after an orderly end.
 #include <unistd.h>
 
 #include <optional>

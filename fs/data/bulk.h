@@ -5,8 +5,8 @@
 // at most.
 //
 // A file whose record says Placement::kBulk has a host file of the record's size, except while an
-// operation has changed one of the two and not yet the other; after a crash, recovery makes the
-// host file as long as the record says. A host file outlives its record until the reaper has been.
+// operation has changed one of the two and not yet the other; after a crash, recovery cuts the
+// longer of the two to the shorter. A host file outlives its record until the reaper has been.
 //
 // Host files are opened through a cache bounded by the limit of open files, because nobody tells
 // the daemon when a file is opened or closed.
