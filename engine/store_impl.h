@@ -37,7 +37,7 @@ class Store::Impl {
 
   const Options options_;
   std::unique_ptr<Storage> storage_;
-  Gate gate_;
+  Gate gate_{Rank::kGate};
   BlobMap blobs_;
   std::unique_ptr<FramePool> pool_;
   std::unique_ptr<Checkpointer> checkpointer_;
@@ -58,8 +58,9 @@ class Store::Impl {
   Lsn recovered_{};  // where replay stands; changed inside the gate while checkpoints may run
   bool closed_ = false;
 
-  Mutex work_turn_;  // one at a time: each drop is one thread's business; taken before the gate
-  Mutex work_mutex_;
+  Mutex work_turn_{
+      Rank::kWork};  // one at a time: each drop is one thread's business; taken before the gate
+  Mutex work_mutex_{Rank::kLeaf};
   std::condition_variable work_;
   bool stopping_ GUARDED_BY(work_mutex_) = false;
   std::thread maintainer_;

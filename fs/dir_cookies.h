@@ -55,7 +55,7 @@ class DirCookies {
  private:
   std::uint64_t intern(std::string_view stem);
 
-  mutable holt::Mutex mutex_;
+  mutable holt::Mutex mutex_{holt::Rank::kLeaf};
   std::map<std::string, std::uint32_t, std::less<>> numbers_ GUARDED_BY(mutex_);
   std::vector<const std::string*> stems_ GUARDED_BY(mutex_);  // by number, into numbers_
 };

@@ -226,10 +226,10 @@ class Filesystem {
   const std::string path_;
   const FilesystemOptions options_;
   std::unique_ptr<holt::Store> store_;
-  InodeLocks data_locks_;
-  holt::Gate gate_;
-  InodeLocks dir_locks_;
-  InodeLocks file_locks_;
+  InodeLocks<holt::Rank::kFileData> data_locks_;
+  holt::Gate gate_{holt::Rank::kNamespace};
+  InodeLocks<holt::Rank::kDirectory> dir_locks_;
+  InodeLocks<holt::Rank::kInode> file_locks_;
   std::unique_ptr<BulkFiles> bulk_;
   std::unique_ptr<Reaper> reaper_;
   NodeTable nodes_;
@@ -239,7 +239,7 @@ class Filesystem {
   std::atomic<std::int64_t> inodes_{0};
   // A file's contents may be longer than its record says, and recovery has to look.
   std::atomic<bool> contents_unsure_{false};
-  holt::Mutex state_mutex_;
+  holt::Mutex state_mutex_{holt::Rank::kFsState};
   bool started_ = false;
   bool closed_ = false;
 };

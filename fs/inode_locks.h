@@ -3,8 +3,8 @@
 // A lock in every node would cost memory for each file that somebody refers to; 1,024 stripes make
 // a collision rare and harmless. Two numbers on one stripe are locked once.
 //
-// Thread safety: any thread. Two locks of one table are taken together, by Pair, in the order of
-// their stripes.
+// Thread safety: any thread. Two locks of one table are taken together, by both(), in the order
+// of their stripes.
 #pragma once
 
 #include <algorithm>
@@ -13,42 +13,36 @@
 #include <memory>
 #include <mutex>
 #include <shared_mutex>
+#include <utility>
 
+#include "engine/base/annotations.h"
 #include "fs/inode.h"
 
 namespace holtfs {
 
+template <holt::Rank rank>
 class InodeLocks {
  public:
+  using Exclusive = std::unique_lock<holt::SharedMutex>;
+
   InodeLocks() : stripes_(std::make_unique<std::array<Stripe, kStripes>>()) {}
 
-  std::shared_lock<std::shared_mutex> shared(Ino ino) {
-    return std::shared_lock((*stripes_)[index_of(ino)].mutex);
-  }
-  std::unique_lock<std::shared_mutex> exclusive(Ino ino) {
-    return std::unique_lock((*stripes_)[index_of(ino)].mutex);
-  }
-
+  std::shared_lock<holt::SharedMutex> shared(Ino ino) { return std::shared_lock(lock_of(ino)); }
+  Exclusive exclusive(Ino ino) { return Exclusive(lock_of(ino)); }
   // Two numbers, which may be the same.
-  class Pair {
-   public:
-    Pair(InodeLocks& locks, Ino a, Ino b) {
-      const std::size_t first = std::min(index_of(a), index_of(b));
-      const std::size_t second = std::max(index_of(a), index_of(b));
-      first_ = std::unique_lock((*locks.stripes_)[first].mutex);
-      if (second != first) second_ = std::unique_lock((*locks.stripes_)[second].mutex);
-    }
-
-   private:
-    std::unique_lock<std::shared_mutex> first_, second_;
-  };
+  std::pair<Exclusive, Exclusive> both(Ino a, Ino b) {
+    const auto [first, second] = std::minmax({index_of(a), index_of(b)});
+    Exclusive lock((*stripes_)[first].mutex);
+    return {std::move(lock), second == first ? Exclusive() : Exclusive((*stripes_)[second].mutex)};
+  }
 
  private:
   static constexpr std::size_t kStripes = 1024;
   struct alignas(64) Stripe {
-    std::shared_mutex mutex;
+    holt::SharedMutex mutex{rank};
   };
   static std::size_t index_of(Ino ino) { return number_of(ino) % kStripes; }
+  holt::SharedMutex& lock_of(Ino ino) { return (*stripes_)[index_of(ino)].mutex; }
 
   std::unique_ptr<std::array<Stripe, kStripes>> stripes_;
 };

@@ -124,7 +124,7 @@ class NodeTable {
   friend class NodePin;
   static constexpr std::size_t kShards = 64;
   struct alignas(64) Shard {
-    mutable holt::Mutex mutex;
+    mutable holt::Mutex mutex{holt::Rank::kLeaf};
     std::vector<Node*> buckets GUARDED_BY(mutex);
     std::size_t count GUARDED_BY(mutex) = 0;
   };

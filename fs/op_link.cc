@@ -64,7 +64,7 @@ Outcome<Entry> Filesystem::link(const Caller& caller, Ino ino, Ino parent, std::
       const auto lock = file_locks_.shared(ino);
       return node->place == Place::kEntry ? node->parent->ino : parent;
     }();
-    const InodeLocks::Pair dir_locks(dir_locks_, old_parent, parent);
+    const auto dir_locks = dir_locks_.both(old_parent, parent);
     const auto file_lock = file_locks_.exclusive(ino);
     if (node->place == Place::kEntry && node->parent->ino != old_parent) continue;
 

@@ -136,7 +136,7 @@ Outcome<void> Filesystem::rmdir(const Caller& caller, Ino parent, std::string_vi
     }();
     if (!child) return fail(child.error());
 
-    const InodeLocks::Pair locks(dir_locks_, parent, *child);
+    const auto locks = dir_locks_.both(parent, *child);
     Outcome<Dir> dir = load_directory(caller, parent);
     if (!dir) return fail(dir.error());
     const auto value = load_value(caller, schema::entry_key(dir->prefix, name));

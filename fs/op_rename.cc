@@ -175,7 +175,7 @@ void Filesystem::finish_arrival(const Moving& moved, Node* node, Dir& dir, std::
 // True when done; false when the name is a directory's.
 Outcome<bool> Filesystem::rename_file(const Caller& caller, const Renaming& what) {
   const holt::SharedGate gate(gate_);
-  const InodeLocks::Pair dir_locks(dir_locks_, what.parent, what.new_parent);
+  const auto dir_locks = dir_locks_.both(what.parent, what.new_parent);
   Outcome<DirPair> dirs = load_directories(caller, what);
   if (!dirs) return fail(dirs.error());
   Dir &from = dirs->from, &to = dirs->to();
@@ -193,7 +193,7 @@ Outcome<bool> Filesystem::rename_file(const Caller& caller, const Renaming& what
   // Two names of one file: nothing to do, says rename(2).
   if (replaces && old_ino == ino) return true;
 
-  const InodeLocks::Pair file_locks(file_locks_, ino, old_ino);
+  const auto file_locks = file_locks_.both(ino, old_ino);
   const NodePin node = nodes_.pin(ino);
   const NodePin old_node = replaces ? nodes_.pin(old_ino) : NodePin();
   holt::Batch& batch = scratch_batch();

@@ -1,9 +1,12 @@
-// Names for clang's thread-safety attributes, and lock types that carry them.
+// Names for clang's thread-safety attributes, and lock types that carry them and their rank.
 // https://clang.llvm.org/docs/ThreadSafetyAnalysis.html
 #pragma once
 
 #include <condition_variable>
 #include <mutex>
+#include <shared_mutex>
+
+#include "engine/base/lock_rank.h"
 
 #if defined(__clang__)
 #define HOLT_TSA(x) __attribute__((x))
@@ -24,33 +27,74 @@
 
 namespace holt {
 
-class CAPABILITY("mutex") Mutex {
+class CAPABILITY("mutex") Mutex : private RankedLock {
  public:
-  void lock() ACQUIRE() { mutex_.lock(); }
-  void unlock() RELEASE() { mutex_.unlock(); }
+  explicit Mutex(Rank rank) : RankedLock(rank) {}
+
+  void lock() ACQUIRE() {
+    acquiring();
+    mutex_.lock();
+  }
+  void unlock() RELEASE() {
+    mutex_.unlock();
+    released();
+  }
 
  private:
   friend class MutexLock;
   std::mutex mutex_;
 };
 
-// Holds a Mutex for a scope; a condition variable may wait through it.
-class SCOPED_CAPABILITY MutexLock {
+// A reader-writer lock for std::shared_lock and std::unique_lock.
+class SharedMutex : private RankedLock {
  public:
-  explicit MutexLock(Mutex& mutex) ACQUIRE(mutex) : lock_(mutex.mutex_) {}
-  ~MutexLock() RELEASE() = default;
-  MutexLock(const MutexLock&) = delete;
-  MutexLock& operator=(const MutexLock&) = delete;
+  explicit SharedMutex(Rank rank) : RankedLock(rank) {}
 
-  void wait(std::condition_variable& condition) { condition.wait(lock_); }
-  // False when `timeout` passed first.
-  template <class Duration>
-  bool wait_for(std::condition_variable& condition, Duration timeout) {
-    return condition.wait_for(lock_, timeout) == std::cv_status::no_timeout;
+  void lock() {
+    acquiring();
+    mutex_.lock();
+  }
+  void unlock() {
+    mutex_.unlock();
+    released();
+  }
+  void lock_shared() {
+    acquiring();
+    mutex_.lock_shared();
+  }
+  void unlock_shared() {
+    mutex_.unlock_shared();
+    released();
   }
 
  private:
-  std::unique_lock<std::mutex> lock_;
+  std::shared_mutex mutex_;
+};
+
+// Holds a Mutex for a scope; a condition variable may wait through it.
+class SCOPED_CAPABILITY MutexLock {
+ public:
+  explicit MutexLock(Mutex& mutex) ACQUIRE(mutex) : mutex_(mutex) { mutex_.lock(); }
+  ~MutexLock() RELEASE() { mutex_.unlock(); }
+  MutexLock(const MutexLock&) = delete;
+  MutexLock& operator=(const MutexLock&) = delete;
+
+  void wait(std::condition_variable& condition) {
+    std::unique_lock lock(mutex_.mutex_, std::adopt_lock);
+    condition.wait(lock);
+    lock.release();
+  }
+  // False when `timeout` passed first.
+  template <class Duration>
+  bool wait_for(std::condition_variable& condition, Duration timeout) {
+    std::unique_lock lock(mutex_.mutex_, std::adopt_lock);
+    const bool in_time = condition.wait_for(lock, timeout) == std::cv_status::no_timeout;
+    lock.release();
+    return in_time;
+  }
+
+ private:
+  Mutex& mutex_;
 };
 
 }  // namespace holt

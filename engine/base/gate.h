@@ -4,7 +4,7 @@
 // start of a checkpoint epoch enter exclusively, for microseconds as a rule. A "big-reader" lock
 // (Linux's old brlock).
 //
-// Rank: engine/README.md, and fs/README.md for the one there; shared entries do not nest.
+// Shared entries do not nest.
 // Thread safety: any thread; a thread leaves from where it entered.
 #pragma once
 
@@ -17,9 +17,9 @@
 
 namespace holt {
 
-class CAPABILITY("gate") Gate {
+class CAPABILITY("gate") Gate : private RankedLock {
  public:
-  Gate() = default;
+  explicit Gate(Rank rank) : RankedLock(rank) {}
   Gate(const Gate&) = delete;
   Gate& operator=(const Gate&) = delete;
 
@@ -34,6 +34,7 @@ class CAPABILITY("gate") Gate {
     std::atomic<std::uint32_t> inside{0};
   };
   static std::size_t my_lane();
+  void leave(std::atomic<std::uint32_t>& inside);
 
   std::array<Lane, kLanes> lanes_;
   alignas(64) std::atomic<std::uint32_t> closed_{0};  // 1: somebody is or wants to be inside alone

@@ -90,7 +90,7 @@ class BlobMap {
     std::uint32_t id;
   };
 
-  mutable Mutex mutex_;
+  mutable Mutex mutex_{Rank::kLeaf};
   std::vector<MapSnapshot::Entry> entries_ GUARDED_BY(mutex_);
   std::vector<std::uint32_t> free_ids_ GUARDED_BY(mutex_);
   bool droppable(BlobId id) const REQUIRES(mutex_);

@@ -111,13 +111,13 @@ class Checkpointer {
   std::uint32_t generation_ = 0;
   std::unique_ptr<Buffers> buffers_;
 
-  Mutex round_mutex_;
+  Mutex round_mutex_{Rank::kCheckpoint};
   std::atomic<std::uint64_t> epoch_{1};
 
-  Mutex aside_mutex_;
+  Mutex aside_mutex_{Rank::kLeaf};
   std::unordered_map<std::uint32_t, FrameIndex> aside_ GUARDED_BY(aside_mutex_);
 
-  mutable Mutex state_mutex_;
+  mutable Mutex state_mutex_{Rank::kLeaf};
   std::condition_variable state_changed_;
   bool requested_ GUARDED_BY(state_mutex_) = false;
   bool stopping_ GUARDED_BY(state_mutex_) = false;

@@ -22,6 +22,12 @@ std::uint64_t Latch::version_slow() const {
 }
 
 bool Latch::try_lock() {
+  if (!take()) return false;
+  acquired_at_once();
+  return true;
+}
+
+bool Latch::take() {
   std::uint64_t word = word_.load(std::memory_order_relaxed);
   if ((word & (kExclusive | kShared)) != 0 ||
       !word_.compare_exchange_strong(word, word | kExclusive, std::memory_order_acquire)) {
@@ -33,7 +39,8 @@ bool Latch::try_lock() {
 }
 
 void Latch::lock() {
-  for (int spin = 0; !try_lock(); ++spin) spin < kSpins ? pause() : sleep();
+  acquiring();
+  for (int spin = 0; !take(); ++spin) spin < kSpins ? pause() : sleep();
 }
 
 void Latch::release(std::uint64_t hold, std::uint64_t step) {
@@ -45,6 +52,7 @@ void Latch::release(std::uint64_t hold, std::uint64_t step) {
 }
 
 void Latch::lock_shared() {
+  acquiring();
   for (int spin = 0;; ++spin) {
     std::uint64_t word = word_.load(std::memory_order_relaxed);
     if ((word & kExclusive) == 0 &&
@@ -65,6 +73,7 @@ void Latch::unlock_shared() {
   } while (!word_.compare_exchange_weak(word, next, std::memory_order_release,
                                         std::memory_order_relaxed));
   if ((word & kSleepers) != 0 && (next & kSleepers) == 0) word_.notify_all();
+  released();
 }
 
 }  // namespace holt

@@ -9,7 +9,7 @@
 // The word: version in the upper 40 bits, then a flag for sleepers, the exclusive flag, and 22 bits
 // that count shared holders. Only the release of the exclusive mode moves the version.
 //
-// Rank: engine/README.md. Who holds one waits for no frame, disk or log (T3 of tree/tree.h).
+// Who holds one waits for no frame, disk or log (T3 of tree/tree.h).
 // Thread safety: any thread.
 // Invariants:
 //   L1  At most 2^22 - 1 threads hold a latch shared.
@@ -19,11 +19,14 @@
 #include <cstdint>
 
 #include "engine/base/check.h"
+#include "engine/base/lock_rank.h"
 
 namespace holt {
 
-class Latch {
+class Latch : private RankedLock {
  public:
+  Latch() : RankedLock(Rank::kLatch) {}
+
   // Waits, spinning briefly, while somebody writes.
   std::uint64_t version() const {
     const std::uint64_t word = word_.load(std::memory_order_acquire);
@@ -41,9 +44,15 @@ class Latch {
   // For who holds the exclusive mode: the version since it was last released.
   std::uint64_t held_version() const { return word_.load(std::memory_order_relaxed) & kVersion; }
   bool try_lock();
-  void unlock() { release(kExclusive, kVersionStep); }
+  void unlock() {
+    release(kExclusive, kVersionStep);
+    released();
+  }
   // The bytes are as they were: readers need not restart.
-  void unlock_unchanged() { release(kExclusive, 0); }
+  void unlock_unchanged() {
+    release(kExclusive, 0);
+    released();
+  }
 
   void lock_shared();
   void unlock_shared();
@@ -56,6 +65,7 @@ class Latch {
   static constexpr std::uint64_t kVersion = ~(kVersionStep - 1);
 
   std::uint64_t version_slow() const;
+  bool take();
   void release(std::uint64_t hold, std::uint64_t step);
   void sleep() const;
 

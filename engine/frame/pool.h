@@ -110,7 +110,7 @@ class FramePool {
   std::vector<Frame> frames_;
   std::atomic<std::uint32_t>* table_;  // blob id -> frame + 1, 0, or kLoading
 
-  mutable Mutex mutex_;
+  mutable Mutex mutex_{Rank::kLeaf};
   std::condition_variable changed_;
   std::vector<FrameIndex> free_ GUARDED_BY(mutex_);
   std::uint64_t progress_ GUARDED_BY(mutex_) = 0;

@@ -9,9 +9,9 @@
 #pragma once
 
 #include <memory>
-#include <shared_mutex>
 #include <unordered_set>
 
+#include "engine/base/annotations.h"
 #include "engine/storage/posix_file.h"
 #include "engine/storage/slot_io.h"
 #include "engine/storage/storage.h"
@@ -44,7 +44,7 @@ class OverlayStorage final : public Storage {
   const std::unique_ptr<Storage> base_;
   const UniqueFd file_;
   SlotIo slot_io_;
-  std::shared_mutex mutex_;
+  SharedMutex mutex_{Rank::kGroup};
   // Slots whose contents are in file_; mutex_ guards it.
   std::unordered_set<std::uint32_t> written_;
 };

@@ -23,7 +23,7 @@ std::uint64_t offset_of(Slot slot) { return std::uint64_t{index_of(slot)} * kBlo
 }  // namespace
 
 struct SlotIo::Ring {
-  Mutex mutex;
+  Mutex mutex{Rank::kGroup};
   bool broken GUARDED_BY(mutex) = false;
   struct io_uring uring GUARDED_BY(mutex);
 };

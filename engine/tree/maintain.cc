@@ -116,8 +116,8 @@ Tree::MergeStep Tree::choose_taker(std::string_view key, const Hop& parent, cons
                                    Hop& taker) {
   Frame& above = pool_.frame(parent.frame);
   Frame& below = pool_.frame(child.frame);
-  above.latch.lock_shared();
-  below.latch.lock_shared();
+  pool_.frame(std::min(parent.frame, child.frame)).latch.lock_shared();
+  pool_.frame(std::max(parent.frame, child.frame)).latch.lock_shared();
   const bool same = above.blob.load(std::memory_order_acquire) == index_of(parent.id) &&
                     below.blob.load(std::memory_order_acquire) == index_of(child.id);
   const std::size_t live = view(child.frame).live();

@@ -179,7 +179,7 @@ class Tree {
   Gate& gate_;
   std::atomic<std::uint64_t> shape_{0};
 
-  Mutex merge_mutex_;
+  Mutex merge_mutex_{Rank::kLeaf};
   std::deque<std::string> merge_keys_ GUARDED_BY(merge_mutex_);  // ways to underfull blobs
 };
 

@@ -49,7 +49,7 @@ class Admission {
   alignas(64) std::atomic<bool> closed_{false};
   std::atomic<std::uint32_t> waiters_{0};
   std::atomic<std::uint64_t> wait_count_{0};
-  Mutex mutex_;
+  Mutex mutex_{Rank::kLeaf};
   std::condition_variable room_;
 };
 

@@ -73,7 +73,7 @@ class Committer {
   const std::uint32_t interval_ms_;
   const std::function<void(const Error&)> on_poison_;
 
-  mutable Mutex mutex_;
+  mutable Mutex mutex_{Rank::kGroup};
   std::condition_variable synced_;     // a device sync ended
   std::condition_variable requested_;  // for the thread: requests, or stop
   bool syncing_ GUARDED_BY(mutex_) = false;

@@ -78,7 +78,7 @@ class BulkFiles {
     HostFileRef file;
   };
   struct Shard {
-    holt::Mutex mutex;
+    holt::Mutex mutex{holt::Rank::kLeaf};
     std::list<Cached> recent GUARDED_BY(mutex);  // most recently used first
     std::unordered_map<std::uint64_t, std::list<Cached>::iterator> by_ino GUARDED_BY(mutex);
   };

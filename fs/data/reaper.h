@@ -46,8 +46,8 @@ class Reaper {
   BulkFiles& files_;
   const std::function<bool(holt::Lsn)> make_durable_;
   const std::chrono::milliseconds interval_;
-  holt::Mutex carrying_;  // before mutex_
-  holt::Mutex mutex_;
+  holt::Mutex carrying_{holt::Rank::kFsState};  // before mutex_
+  holt::Mutex mutex_{holt::Rank::kLeaf};
   std::condition_variable wake_;
   std::vector<Removal> waiting_ GUARDED_BY(mutex_);
   bool stop_ GUARDED_BY(mutex_) = false;

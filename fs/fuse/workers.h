@@ -32,7 +32,7 @@ class Workers {
  private:
   void run();
 
-  holt::Mutex mutex_;
+  holt::Mutex mutex_{holt::Rank::kLeaf};
   std::condition_variable wake_;
   std::deque<Task> tasks_ GUARDED_BY(mutex_);
   bool stop_ GUARDED_BY(mutex_) = false;

@@ -112,19 +112,6 @@ class Life(harness.MountedTest):
         lines = [line for line in done.stderr.splitlines() if "io_uring" not in line]
         self.assertEqual(len(lines), 1, done.stderr)
 
-    def test_memory_for_forgotten_files_comes_back(self):
-        def anonymous():
-            with open(f"/proc/{self.daemon.pid}/status", encoding="utf-8") as file:
-                return next(int(line.split()[1]) for line in file if line.startswith("RssAnon"))
-
-        for i in range(40000):
-            os.mknod(self.path(str(i)))
-        before = anonymous()
-        with open("/proc/sys/vm/drop_caches", "w", encoding="utf-8") as file:
-            file.write("2")
-        # Each takes about 100 bytes.
-        harness.wait_until(lambda: anonymous() < before - 2000)
-
     def test_help_and_version(self):
         for word in ("--help", "--version"):
             done = self.holtfs(word)

@@ -33,9 +33,11 @@ run_suites() { # BUILD LABEL ARGUMENT...
   if [ "$label" = mount ] && [ "$(id -u)" -ne 0 ] && sudo -n true 2>/dev/null; then
     prefix=(sudo -n env)
   fi
-  "${prefix[@]}" rm -f "$json"
+  # A daemon in the background has nobody who reads its standard error.
+  local reports=$LOGS/$build-$label.report
+  "${prefix[@]}" rm -f "$json" "$reports".*
   "${prefix[@]}" \
-    ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1 \
+    ASAN_OPTIONS="detect_stack_use_after_return=1:strict_string_checks=1:log_path='$reports'" \
     UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 \
     TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1 \
     ASAN_SYMBOLIZER_PATH=/usr/bin/llvm-symbolizer-19 \
@@ -48,6 +50,13 @@ run_suites() { # BUILD LABEL ARGUMENT...
     fi
     return 0
   fi
+  local report
+  for report in "$reports".*; do
+    [ -e "$report" ] || continue
+    FAILED=$((FAILED + 1))
+    show_log "$report"
+    echo "FAILED  $build: a process of the $label tests was reported"
+  done
   local count=(python3 "$PIECES/count.py" "$json")
   [ "$label" = mount ] && count+=(--skipped-fails)
   read -r passed failed < <("${count[@]}") || { passed=0 failed=1; }
@@ -88,6 +97,7 @@ run_tests() { # [--quick]
     if run_check "clang build with thread-safety analysis" \
       compile asan clang "${ASAN_OPTIONS_MESON[@]}"; then
       run_suites asan unit --suite engine --suite fs --timeout-multiplier 4
+      run_suites asan mount --suite mount --timeout-multiplier 4
       run_check "clang-tidy" check_tidy "$ROOT/build/asan" || true
     fi
     # meson test compiles what the engine's tests need, and nothing else of the tree.

@@ -100,7 +100,7 @@ class SimDisk : public std::enable_shared_from_this<SimDisk> {
   void detach_locked() REQUIRES(mutex_);
   SyncHook hook() const;
 
-  mutable Mutex mutex_;
+  mutable Mutex mutex_{Rank::kLeaf};
   Random random_ GUARDED_BY(mutex_);
   // Which Storage is alive: 0 for none.
   std::uint64_t attached_ GUARDED_BY(mutex_) = 0;

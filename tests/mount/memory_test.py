@@ -1,0 +1,42 @@
+"""Goal: the daemon's memory is its cache and what the kernel refers to, and no more."""
+
+import os
+
+import harness
+
+
+class Memory(harness.MountedTest):
+    def anonymous(self):
+        """Bytes of memory of the daemon's own; the log is a mapped file."""
+        with open(f"/proc/{self.daemon.pid}/status", encoding="utf-8") as file:
+            line = next(line for line in file if line.startswith("RssAnon"))
+        return int(line.split()[1]) << 10
+
+    def make_files(self, count):
+        for i in range(count):
+            os.mknod(self.path(str(i)))
+
+    def test_it_stays_within_the_cache_and_what_is_referred_to(self):
+        files, cache = 60000, 16 << 20
+        self.remount("cache=16M")
+        os.mkdir(self.path("d"))
+        value = os.urandom(1000)  # 60 MB of records, several times the cache
+        for i in range(files):
+            name = self.path("d", str(i))
+            os.mknod(name)
+            os.setxattr(name, "user.v", value)
+        self.assertLess(self.anonymous(), cache + files * 128 + (12 << 20))
+        for i in range(0, files, 1000):
+            self.assertEqual(os.getxattr(self.path("d", str(i)), "user.v"), value)
+
+    def test_memory_for_forgotten_files_comes_back(self):
+        self.make_files(40000)
+        before = self.anonymous()
+        with open("/proc/sys/vm/drop_caches", "w", encoding="utf-8") as file:
+            file.write("2")
+        # Each takes about 100 bytes.
+        harness.wait_until(lambda: self.anonymous() < before - 2000000)
+
+
+if __name__ == "__main__":
+    harness.main()
