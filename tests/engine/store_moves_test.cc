@@ -278,47 +278,96 @@ BOOST_AUTO_TEST_CASE(large_moves_and_values_in_any_order_survive_kills_at_any_mo
   }
 }
 
+namespace {
+
+// Moves one subtree; gives how many blobs there are then.
+std::uint64_t move(Life& life, const std::string& from, const std::string& to) {
+  Batch batch;
+  batch.move(from, to);
+  life.apply(batch);
+  return life.store->stats().blobs;
+}
+
+// A root blob of 280 KiB, and below it a blob that holds x/1/ alone.
+void two_blobs(Life& life, std::size_t bytes_of_child) {
+  life.fill("a/", 130 << 10, 10);
+  life.fill("x/1/", 256 << 10, 16);
+  life.fill("z/", 150 << 10, 15);
+  BOOST_REQUIRE_EQUAL(life.store->stats().blobs, 2U);
+  life.fill("x/1/more", bytes_of_child - (256 << 10), 16);
+  BOOST_REQUIRE_EQUAL(life.store->stats().blobs, 2U);
+}
+
+}  // namespace
+
 BOOST_AUTO_TEST_CASE(a_subtree_moved_back_and_forth_does_not_make_the_tree_grow) {
-  for (const std::size_t kib : {60U, 200U, 300U, 400U, 430U, 470U}) {
-    BOOST_TEST_CONTEXT(kib << " KiB") {
-      Life life(test_seed() + 200);
-      life.fill("here/", kib << 10, 10);
-      const std::string names[] = {"here/", "there/with/a/longer/name/"};
-      for (int i = 0; i < 200; ++i) {
-        Batch batch;
-        batch.move(names[i % 2], names[1 - i % 2]);
-        life.apply(batch);
-        BOOST_REQUIRE(life.store->stats().blobs <= 6U);
+  for (const std::size_t kib : {300U, 430U, 450U, 490U}) {
+    for (const char* other : {"y/1/", "x/2/", "z/1/"}) {
+      BOOST_TEST_CONTEXT(kib << " KiB, to " << other) {
+        Life life(test_seed() + 200);
+        two_blobs(life, kib << 10);
+        for (int i = 0; i < 100; ++i) {
+          BOOST_REQUIRE(move(life, "x/1/", other) <= 3U);
+          BOOST_REQUIRE(move(life, other, "x/1/") <= 3U);
+        }
+        life.check();
+        move(life, "x/1/", other);
+        life.store->maintain();
+        BOOST_TEST(life.store->stats().blobs <= 2U);
+        life.check();
+        life.kill_and_open();
+        life.check();
       }
-      life.check();
-      life.kill_and_open();
-      BOOST_TEST(life.store->stats().blobs <= 6U);
-      life.store->maintain();
-      life.store->maintain();
-      BOOST_TEST(life.store->stats().blobs <= 2U);
-      life.check();
     }
   }
 }
 
-// Nests edges: each move hangs a subtree of nearly a blob below the one moved before.
-BOOST_AUTO_TEST_CASE(drained_blobs_in_the_midst_of_a_way_are_merged) {
-  Life life(test_seed() + 300);
-  std::string name = "n";
-  life.fill(name + "/", 430 << 10, 10);
-  for (int i = 0; i < 12; ++i) {
-    Batch batch;
-    const std::string longer = name + "x";
-    batch.move(name + "/", longer + "/");
-    life.apply(batch);
-    name = longer;
-    batch.clear();
-    life.put(fmt::format("{}y{}", name, i), 100);
+namespace {
+
+// Runs `leave_behind` on one new store after another until no merge in the background came in
+// between; then that store is merged.
+template <class LeaveBehind>
+void without_merges(std::uint64_t seed, std::uint64_t blobs_then, LeaveBehind&& leave_behind,
+                    std::uint64_t blobs_after_merges) {
+  for (;;) {
+    Life life(seed);
+    leave_behind(life);
+    const std::uint64_t blobs = life.store->stats().blobs;
+    if (life.store->stats().merges != 0) continue;
+    BOOST_TEST(blobs == blobs_then);
+    life.store->maintain();
+    BOOST_TEST(life.store->stats().blobs == blobs_after_merges);
+    return life.check();
   }
-  life.check();
-  for (int i = 0; i < 12; ++i) life.erase(fmt::format("n{}y{}", std::string(i + 1, 'x'), i));
-  life.store->maintain();
-  life.store->maintain();
-  BOOST_TEST(life.store->stats().blobs <= 2U);
-  life.check();
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(a_drained_blob_is_merged_into_one_that_is_rather_full) {
+  const auto drain = [](Life& life) {
+    two_blobs(life, 400 << 10);
+    life.fill("x/2/", 80 << 10, 8);
+    move(life, "x/1/", "y/1/");
+    move(life, "y/1/", "x/3/");  // beside x/2/ there is no room for it
+    life.fill("b/", 130 << 10, 10);
+    for (int i = 0; i < 8; ++i) life.erase(fmt::format("x/2/{:02}", i));
+  };
+  without_merges(test_seed() + 300, 4, drain, 2);
+}
+
+BOOST_AUTO_TEST_CASE(what_a_swap_leaves_in_the_midst_of_a_way_is_merged) {
+  const auto swap = [](Life& life) {
+    two_blobs(life, 400 << 10);
+    life.fill("x/0", 60 << 10, 6);
+    // So that y/1/ is more than half of the root blob when it has to be cut, and goes alone.
+    for (int i = 7; i < 15; ++i) life.erase(fmt::format("z/{:02}", i));
+    life.fill("y/1/", 400 << 10, 40);
+    // Beside x/0 there is no room for what comes from y/1/: it gets a blob of its own, below.
+    Batch batch;
+    batch.move("x/1/", "temporary/");
+    batch.move("y/1/", "x/1/");
+    batch.move("temporary/", "y/1/");
+    life.apply(batch);
+  };
+  without_merges(test_seed() + 301, 5, swap, 3);
 }
