@@ -1,9 +1,9 @@
-// Goal: batches that move large subtrees leave room for all their steps, also when they are replayed
-// onto blobs that are cut and filled in another way than those they were first applied to; moved
-// subtrees do not make the tree grow; a batch beyond the cache is refused, not tried for ever.
-// Crash model: the process dies; the log is replayed without the merges that took place meanwhile.
-// Method: fixed layouts near a blob's size, and seeded batches of moves and large values against an
-// ordered map. HOLT_TEST_SEED repeats a run.
+// Goal: batches that move large subtrees leave room for all their steps, also when they are
+// replayed onto blobs that are cut and filled in another way than those they were first applied to;
+// moved subtrees do not make the tree grow; a batch beyond the cache is refused, not tried for
+// ever. Crash model: the process dies; the log is replayed without the merges that took place
+// meanwhile. Method: fixed layouts near a blob's size, and seeded batches of moves and large values
+// against an ordered map. HOLT_TEST_SEED repeats a run.
 #define BOOST_TEST_MODULE store_moves
 #include <boost/test/unit_test.hpp>
 
@@ -106,7 +106,8 @@ BOOST_AUTO_TEST_CASE(a_batch_of_more_blobs_than_the_cache_has_frames_is_refused)
   for (std::uint64_t i = 0; i < kKeys; ++i) life.put(key(i), 60000);
   BOOST_REQUIRE_GT(life.store->stats().blobs, 2 * life.store->stats().frames);
   Batch batch;
-  for (std::uint64_t i = 0; i < kMaxBatchOps; ++i) batch.patch(key(i * kKeys / kMaxBatchOps), 0, "p");
+  for (std::uint64_t i = 0; i < kMaxBatchOps; ++i)
+    batch.patch(key(i * kKeys / kMaxBatchOps), 0, "p");
   check_error(life.store->apply(batch), Code::kTooLarge);
   life.check();
 }
@@ -115,8 +116,8 @@ namespace {
 
 // Two blobs, of which the child has much more dead than the log tells: they merge, and what fits
 // into the one blob is replayed onto the two. `moved`: the subtree that the batch moves there.
-void merge_then_replay(std::uint64_t seed, std::size_t moved, std::size_t new_bytes, bool puts_first,
-                       int more_moves) {
+void merge_then_replay(std::uint64_t seed, std::size_t moved, std::size_t new_bytes,
+                       bool puts_first, int more_moves) {
   Life life(seed);
   life.fill("d/", 250 << 10, 25);
   life.fill("s/", moved, 2);
@@ -161,6 +162,26 @@ BOOST_AUTO_TEST_CASE(a_batch_applied_to_a_merged_blob_is_replayed_onto_the_two_i
           }
         }
       }
+    }
+  }
+}
+
+// A subtree of one large value is written anew where it arrives.
+BOOST_AUTO_TEST_CASE(a_value_that_moves_leaves_the_room_that_later_steps_were_promised) {
+  for (std::size_t used = 200; used <= 450; used += 10) {
+    BOOST_TEST_CONTEXT(used << " KiB beside it") {
+      Life life(test_seed() + 40);
+      life.put("s/value", 60000);
+      life.put("t/value", 60000);
+      life.fill("a/", used << 10, 10);
+      Batch batch;
+      batch.move("s/", "u/");
+      batch.move("t/", "v/");
+      for (int i = 0; i < 3; ++i) batch.put(fmt::format("w{}", i), std::string(45000, 'n'));
+      life.apply(batch);
+      life.check();
+      life.kill_and_open();
+      life.check();
     }
   }
 }
