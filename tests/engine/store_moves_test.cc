@@ -1,9 +1,9 @@
 // Goal: batches that move large subtrees leave room for all their steps, also when they are
 // replayed onto blobs that are cut and filled in another way than those they were first applied to;
-// moved subtrees do not make the tree grow; a batch beyond the cache is refused, not tried for
-// ever. Crash model: the process dies; the log is replayed without the merges that took place
-// meanwhile. Method: fixed layouts near a blob's size, and seeded batches of moves and large values
-// against an ordered map. HOLT_TEST_SEED repeats a run.
+// moved subtrees do not make the tree grow; a batch beyond the cache is refused, not tried on.
+// Crash model: the process dies; the log is replayed without the merges that took place meanwhile.
+// Method: fixed layouts near a blob's size, and seeded batches of moves and large values against an
+// ordered map. HOLT_TEST_SEED repeats a run.
 #define BOOST_TEST_MODULE store_moves
 #include <boost/test/unit_test.hpp>
 
