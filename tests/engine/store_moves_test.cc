@@ -17,7 +17,7 @@ using namespace holt::test;
 
 namespace {
 
-constexpr std::uint64_t kLogBytes = 32u << 20;
+constexpr std::uint64_t kLogBytes = 8u << 20;
 
 Options options_with(std::uint64_t cache_bytes) {
   Options options = small_options(kLogBytes);
