@@ -8,12 +8,6 @@
 
 namespace holt {
 
-namespace {
-
-using Op = Batch::Op;
-
-}  // namespace
-
 Result<void> Tree::apply(const Batch& batch, const LogWriter& log, Wait wait, Lsn& at) {
   return BatchRun(*this, batch, log).run(wait, at);
 }
@@ -268,50 +262,51 @@ BatchRun::Outcome BatchRun::plan_shared() {
 // must be able to take all. And what a move leaves behind must be so much less than a blob that the
 // moved subtree fits into a new one together with its new prefix.
 void BatchRun::plan_exclusive() {
-  const std::size_t room = room_of(batch_);
   std::size_t top = 0;
   const auto& steps = batch_.steps();
   for (std::size_t i = 0; i < steps.size(); ++i) {
-    if (steps[i].is_move()) top = std::max(top, top_of(steps[i], places_[i], true));
+    if (!steps[i].is_move()) continue;
+    const art::PrefixSpot spot = spot_of(steps[i], places_[i]);
+    if (spot.kind != art::PrefixSpot::Kind::kNode) continue;
+    const art::Editor from = editor(targets_[places_[i].blob]);
+    const art::NodeHead head = from.head(spot.ref);
+    if (head.kind() == NodeKind::kPrefix) top = std::max(top, from.size_of(head));
   }
+  const std::size_t room = room_of(batch_) + top;
   for (Target& target : targets_) {
     target.changes = true;
-    target.room = room + top;
+    target.room = room;
   }
 }
 
-// The size of the topmost node of the subtree that a move takes away.
-std::size_t BatchRun::top_of(const Step& step, const Place& place, bool prefix_only) const {
-  const art::Editor from = editor(targets_[place.blob]);
-  const auto spot = art::find_prefix(from, batch_.key(step), targets_[place.blob].hop.depth);
-  if (spot.kind != art::PrefixSpot::Kind::kNode) return 0;
-  const art::NodeHead head = from.head(spot.ref);
-  if (prefix_only && head.kind() != NodeKind::kPrefix) return 0;
-  return from.size_of(head);
+// Where the prefix of a structural step leads in its blob.
+art::PrefixSpot BatchRun::spot_of(const Step& step, const Place& place) const {
+  const Target& target = targets_[place.blob];
+  return art::find_prefix(editor(target), batch_.key(step), target.hop.depth);
 }
 
 // Room that a move can need at most where it arrives.
 std::size_t BatchRun::move_bound(const Step& step, const Place& place) const {
-  const std::size_t bound = art::attach_bound(step.data_size, top_of(step, place, false));
-  if (place.blob == place.second) return bound;
+  const art::PrefixSpot spot = spot_of(step, place);
+  if (spot.kind != art::PrefixSpot::Kind::kNode) return art::attach_bound(step.data_size, 0);
   const art::Editor from = editor(targets_[place.blob]);
-  const auto spot = art::find_prefix(from, batch_.key(step), targets_[place.blob].hop.depth);
-  if (spot.kind != art::PrefixSpot::Kind::kNode) return bound;
+  const std::size_t top = from.size_of(from.head(spot.ref));
+  const std::size_t bound = art::attach_bound(step.data_size, top);
+  if (place.blob == place.second) return bound;
   return bound + art::measure_local(from, spot.ref, kMaxSharedMove).value_or(0);
 }
 
 // Whether a structural step stays inside its blobs: no edge moves, and little is copied.
 bool BatchRun::fits_shared(const Step& step, const Place& place) const {
-  const art::Editor blob = editor(targets_[place.blob]);
   if (batch_.steps().size() > 1 && step.is_move()) {
     // Steps that build on each other's moves need to look their blobs up again.
     const auto moves = std::ranges::count_if(batch_.steps(), &Step::is_structural);
     if (moves > 1) return false;
   }
   if (batch_.key(step).empty()) return false;
-  const auto spot = art::find_prefix(blob, batch_.key(step), targets_[place.blob].hop.depth);
+  const art::PrefixSpot spot = spot_of(step, place);
   if (spot.kind == art::PrefixSpot::Kind::kNone) return true;
-  return art::measure_local(blob, spot.ref, kMaxSharedMove).has_value();
+  return art::measure_local(editor(targets_[place.blob]), spot.ref, kMaxSharedMove).has_value();
 }
 
 BatchRun::Outcome BatchRun::make_writable() {

@@ -105,7 +105,7 @@ class BatchRun {
   Outcome plan_room(bool exclusive);
   Outcome plan_shared();
   void plan_exclusive();
-  std::size_t top_of(const Step& step, const Place& place, bool prefix_only) const;
+  art::PrefixSpot spot_of(const Step& step, const Place& place) const;
   std::size_t move_bound(const Step& step, const Place& place) const;
   bool fits_shared(const Step& step, const Place& place) const;
   Outcome make_writable();

@@ -104,6 +104,11 @@ class MemoryKeeper {
   std::size_t peak_ = 0;
 };
 
+template <class Count>
+void wait_for_zero(const std::atomic<Count>& count) {
+  for (Count left = count.load(); left != 0; left = count.load()) count.wait(left);
+}
+
 // Waits for a signal that asks for the end, and brings it about; keeps memory small meanwhile.
 // Another thread ends this by SIGTERM.
 class SignalThread {
@@ -137,9 +142,7 @@ class SignalThread {
     connection_.ending = true;
     const bool gone = umount2(mountpoint_.c_str(), UMOUNT_NOFOLLOW | MNT_DETACH) == 0;
     connection_.unmounted = gone;
-    for (auto left = connection_.deferred.load(); left != 0; left = connection_.deferred.load()) {
-      connection_.deferred.wait(left);
-    }
+    wait_for_zero(connection_.deferred);
     fuse_session_exit(session_);
   }
 
@@ -200,14 +203,9 @@ std::string run_session(Filesystem& fs, const MountOptions& options,
   // for an ordinary user by fusermount3.
   if (!connection.unmounted) fuse_session_unmount(session.get());
   connection.ending = true;
-  for (auto left = connection.settings.unanswered.load(); left != 0;
-       left = connection.settings.unanswered.load()) {
-    connection.settings.unanswered.wait(left);
-  }
+  wait_for_zero(connection.settings.unanswered);
   // Who answered the last of them may still be about to say so.
-  for (auto left = connection.deferred.load(); left != 0; left = connection.deferred.load()) {
-    connection.deferred.wait(left);
-  }
+  wait_for_zero(connection.deferred);
   if (result < 0) return fmt::format("the session ended with error {}", -result);
   return {};
 }
