@@ -32,6 +32,7 @@
 #include <string_view>
 #include <type_traits>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "engine/base/gate.h"
@@ -48,6 +49,7 @@ namespace holtfs {
 
 struct Caller {
   Credentials who;
+  mode_t umask = 0;                    // where no default ACL says what new files may be
   holt::Wait wait = holt::Wait::kYes;  // kNo: kWouldWait instead of reading the store from disk
 };
 
@@ -55,6 +57,7 @@ struct FilesystemOptions {
   holt::Options store;
   AtimePolicy atime = AtimePolicy::kRelative;
   bool diratime = true;  // false: directories' atimes stay as they are
+  bool acl = true;       // new files inherit their directory's default ACL
   std::size_t max_open_host_files = 512;
   Credentials root;  // owner of the root of a filesystem that is made
 };
@@ -114,13 +117,17 @@ class Filesystem {
   Outcome<Attr> setattr(const Caller& caller, Ino ino, const SetAttr& change);
   Outcome<std::string> readlink(const Caller& caller, Ino ino);
   Outcome<void> access(const Caller& caller, Ino ino, int mask);
-  // `flags`: XATTR_CREATE or XATTR_REPLACE.
+  // `flags`: XATTR_CREATE or XATTR_REPLACE. Not for ACLs.
   Outcome<void> setxattr(const Caller& caller, Ino ino, std::string_view name,
                          std::string_view value, int flags);
   Outcome<std::string> getxattr(const Caller& caller, Ino ino, std::string_view name);
   // The names, each followed by NUL.
   Outcome<std::string> listxattr(const Caller& caller, Ino ino);
   Outcome<void> removexattr(const Caller& caller, Ino ino, std::string_view name);
+  // `name`: kAccessAclXattr or kDefaultAclXattr. `groups`: the caller's, for whether the file keeps
+  // its set-group-ID bit.
+  Outcome<void> set_acl(const Caller& caller, Ino ino, std::string_view name,
+                        std::string_view value, std::span<const gid_t> groups);
 
   // Directories. `sink` gets entries from `cookie` on, "." and ".." first.
   Outcome<void> readdir(const Caller& caller, Ino ino, std::uint64_t cookie, const DirSink& sink);
@@ -215,6 +222,13 @@ class Filesystem {
   void touch_atime(const Caller& caller, const Located& at, const Inode& inode);
   Outcome<void> stage_xattr_loss(const Caller& caller, const Located& at, std::string_view name,
                                  Inode& after, holt::Batch& batch);
+  static Outcome<void> stage_xattr(const Located& at, std::string_view name, std::string_view value,
+                                   int flags, Inode& after, holt::Batch& batch);
+  Outcome<std::string> xattr_of(const Caller& caller, const Located& at, std::string_view name);
+  using Xattrs = std::vector<std::pair<std::string_view, std::string>>;
+  Outcome<Xattrs> inherited_acls(const Caller& caller, const Dir& dir, Inode& child);
+  Outcome<void> stage_mode(const Caller& caller, const Located& at, std::uint32_t mode,
+                           Inode& after, holt::Batch& batch);
   Outcome<void> stage_capability_loss(const Caller& caller, const Located& at, Inode& after,
                                       holt::Batch& batch);
 

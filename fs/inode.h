@@ -8,7 +8,8 @@
 // Invariants:
 //   R1  nlink of a directory = 2 + its subdirectories; of any other file = its dentries.
 //   R2  entries of a directory = its dentries.
-//   R3  kHasXattrs is set exactly when at least one xattr key of the inode exists.
+//   R3  kHasXattrs is set exactly when at least one xattr key of the inode exists; each other flag
+//       when the xattr it stands for does.
 #pragma once
 
 #include <sys/stat.h>
@@ -38,7 +39,10 @@ enum class Tag : std::uint8_t {
 
 enum InodeFlag : std::uint8_t {
   kHasXattrs = 1,
-  kHasCapability = 2,  // security.capability is among them, and goes when the file changes
+  // What is among them:
+  kHasCapability = 2,  // security.capability, which goes when the file changes
+  kHasAccessAcl = 4,   // and says the same as the mode
+  kHasDefaultAcl = 8,  // a directory's, which what is made in it inherits
 };
 
 enum class Placement : std::uint8_t {

@@ -25,7 +25,10 @@ Outcome<void> Filesystem::access(const Caller& caller, Ino ino, int mask) {
 Outcome<Attr> Filesystem::setattr(const Caller& caller, Ino ino, const SetAttr& change) {
   const auto apply_change = [&](Inode& after, const Located& at,
                                 holt::Batch& batch) -> Outcome<void> {
-    if (change.mode) after.mode = (after.mode & S_IFMT) | (*change.mode & 07777);
+    if (change.mode) {
+      const auto staged = stage_mode(caller, at, *change.mode, after, batch);
+      if (!staged) return staged;
+    }
     if (change.uid) after.uid = *change.uid;
     if (change.gid) after.gid = *change.gid;
     const bool chowned = (change.uid || change.gid) && !after.is_directory();

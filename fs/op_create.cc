@@ -33,6 +33,8 @@ Outcome<Entry> Filesystem::make(const Caller& caller, Ino parent, std::string_vi
   Outcome<Dir> dir = load_directory(caller, parent);
   if (!dir) return fail(dir.error());
   inherit(dir->before, caller.who, child);
+  const Outcome<Xattrs> acls = inherited_acls(caller, *dir, child);
+  if (!acls) return fail(acls.error());
 
   holt::Batch& batch = scratch_batch();
   const std::string key = schema::entry_key(dir->prefix, name);
@@ -43,6 +45,13 @@ Outcome<Entry> Filesystem::make(const Caller& caller, Ino parent, std::string_vi
     batch.put(schema::inode_key(prefix), encode(child));
   } else {
     batch.insert(key, encode(child));
+  }
+  for (const auto& [xattr, value] : *acls) {
+    const std::string prefix =
+        child.is_directory()
+            ? schema::directory_xattr_prefix(schema::child_prefix(dir->prefix, name))
+            : schema::entry_xattr_prefix(dir->prefix, name);
+    batch.put(prefix + std::string(xattr), value);
   }
   dir->count_entries(+1, child.is_directory() ? +1 : 0);
   dir->stage(batch);
@@ -102,6 +111,9 @@ Outcome<Entry> Filesystem::tmpfile(const Caller& caller, Ino parent, mode_t mode
     const Outcome<Dir> dir = load_directory(caller, parent);
     if (!dir) return fail(dir.error());
     inherit(dir->before, caller.who, orphan->inode);
+    Outcome<Xattrs> acls = inherited_acls(caller, *dir, orphan->inode);
+    if (!acls) return fail(acls.error());
+    for (auto& [xattr, value] : *acls) orphan->xattrs.emplace(xattr, std::move(value));
   }
   inodes_.fetch_add(1, std::memory_order_relaxed);
   const Attr attr = attr_of(orphan->inode);

@@ -138,7 +138,7 @@ std::unexpected<Errno> Filesystem::undo_contents(const Caller& caller, Ino ino, 
   if (why == kWouldWait) return fail(why);  // it will be done again
   const Outcome<Inode> inode =
       read_inode(ino, [&](Node& node, const Located& at) -> Outcome<Inode> {
-        return load({caller.who, holt::Wait::kYes}, node, at);
+        return load({.who = caller.who, .wait = holt::Wait::kYes}, node, at);
       });
   if (!inode) {
     // Nobody knows what to cut off. Recovery will.

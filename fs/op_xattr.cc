@@ -4,6 +4,7 @@
 // R3: the record says whether there are any, so that removing a file with none touches one place.
 #include <sys/xattr.h>
 
+#include "fs/acl.h"
 #include "fs/ops.h"
 
 namespace holtfs {
@@ -13,14 +14,24 @@ namespace {
 constexpr std::size_t kMaxAttrName = XATTR_NAME_MAX;
 constexpr std::size_t kMaxAttrValue = XATTR_SIZE_MAX;
 
-// 0, or the errno for a name that cannot be an xattr's. POSIX ACLs would have to be enforced.
+bool is_acl(std::string_view name) { return name == kAccessAclXattr || name == kDefaultAclXattr; }
+
+// 0, or the errno for a name that cannot be an xattr's.
 int check_attr(std::string_view name) {
   if (name.empty() || name.size() > kMaxAttrName) return ERANGE;
   if (name.find('\0') != name.npos) return EINVAL;
+  if (is_acl(name)) return 0;
   for (const std::string_view space : {"user.", "trusted.", "security."}) {
     if (name.starts_with(space)) return name.size() > space.size() ? 0 : EINVAL;
   }
   return EOPNOTSUPP;
+}
+
+// What the record says of this xattr, beside that there are any.
+std::uint8_t flag_of(std::string_view name) {
+  if (name == kCapabilityXattr) return kHasCapability;
+  if (name == kAccessAclXattr) return kHasAccessAcl;
+  return name == kDefaultAclXattr ? kHasDefaultAcl : 0;
 }
 
 void set_flag(Inode& inode, std::uint8_t flag, bool on) {
@@ -29,30 +40,36 @@ void set_flag(Inode& inode, std::uint8_t flag, bool on) {
 
 }  // namespace
 
+Outcome<void> Filesystem::stage_xattr(const Located& at, std::string_view name,
+                                      std::string_view value, int flags, Inode& after,
+                                      holt::Batch& batch) {
+  set_flag(after, kHasXattrs | flag_of(name), true);
+  if (at.orphan != nullptr) {
+    const bool exists = at.orphan->xattrs.contains(name);
+    if (exists && flags == XATTR_CREATE) return fail(EEXIST);
+    if (!exists && flags == XATTR_REPLACE) return fail(ENODATA);
+    at.orphan->xattrs.insert_or_assign(std::string(name), std::string(value));
+    return {};
+  }
+  const std::string key = at.xattr_prefix + std::string(name);
+  if (flags == XATTR_CREATE) {
+    batch.insert(key, value);
+  } else if (flags == XATTR_REPLACE) {
+    batch.replace(key, value);
+  } else {
+    batch.put(key, value);
+  }
+  return {};
+}
+
 Outcome<void> Filesystem::setxattr(const Caller& caller, Ino ino, std::string_view name,
                                    std::string_view value, int flags) {
   if (const int bad = check_attr(name)) return fail(bad);
+  if (is_acl(name)) return fail(EINVAL);
   if (value.size() > kMaxAttrValue) return fail(E2BIG);
-  const auto set = [&](Inode& after, const Located& at, holt::Batch& batch) -> Outcome<void> {
-    set_flag(after, kHasXattrs, true);
-    if (name == kCapabilityXattr) set_flag(after, kHasCapability, true);
+  const auto set = [&](Inode& after, const Located& at, holt::Batch& batch) {
     after.ctime = now();
-    if (at.orphan != nullptr) {
-      const bool exists = at.orphan->xattrs.contains(name);
-      if (exists && flags == XATTR_CREATE) return fail(EEXIST);
-      if (!exists && flags == XATTR_REPLACE) return fail(ENODATA);
-      at.orphan->xattrs.insert_or_assign(std::string(name), std::string(value));
-      return {};
-    }
-    const std::string key = at.xattr_prefix + std::string(name);
-    if (flags == XATTR_CREATE) {
-      batch.insert(key, value);
-    } else if (flags == XATTR_REPLACE) {
-      batch.replace(key, value);
-    } else {
-      batch.put(key, value);
-    }
-    return {};
+    return stage_xattr(at, name, value, flags, after, batch);
   };
   const Outcome<Inode> done = change_inode(caller, ino, set);
   if (done) return {};
@@ -60,18 +77,21 @@ Outcome<void> Filesystem::setxattr(const Caller& caller, Ino ino, std::string_vi
                                                                       : done.error());
 }
 
+Outcome<std::string> Filesystem::xattr_of(const Caller& caller, const Located& at,
+                                          std::string_view name) {
+  if (at.orphan != nullptr) {
+    const auto found = at.orphan->xattrs.find(name);
+    if (found == at.orphan->xattrs.end()) return fail(ENODATA);
+    return found->second;
+  }
+  Outcome<std::string> value = load_value(caller, at.xattr_prefix + std::string(name));
+  if (!value && value.error() == Errno{ENOENT}) return fail(ENODATA);
+  return value;
+}
+
 Outcome<std::string> Filesystem::getxattr(const Caller& caller, Ino ino, std::string_view name) {
   if (const int bad = check_attr(name)) return fail(bad == ERANGE ? ENODATA : bad);
-  return read_inode(ino, [&](Node&, const Located& at) -> Outcome<std::string> {
-    if (at.orphan != nullptr) {
-      const auto found = at.orphan->xattrs.find(name);
-      if (found == at.orphan->xattrs.end()) return fail(ENODATA);
-      return found->second;
-    }
-    Outcome<std::string> value = load_value(caller, at.xattr_prefix + std::string(name));
-    if (!value && value.error() == Errno{ENOENT}) return fail(ENODATA);
-    return value;
-  });
+  return read_inode(ino, [&](Node&, const Located& at) { return xattr_of(caller, at, name); });
 }
 
 Outcome<std::string> Filesystem::listxattr(const Caller& caller, Ino ino) {
@@ -103,7 +123,7 @@ Outcome<std::string> Filesystem::listxattr(const Caller& caller, Ino ino) {
 Outcome<void> Filesystem::stage_xattr_loss(const Caller& caller, const Located& at,
                                            std::string_view name, Inode& after,
                                            holt::Batch& batch) {
-  if (name == kCapabilityXattr) set_flag(after, kHasCapability, false);
+  set_flag(after, flag_of(name), false);
   if (at.orphan != nullptr) {
     const auto found = at.orphan->xattrs.find(name);
     if (found == at.orphan->xattrs.end()) return fail(ENODATA);
@@ -135,7 +155,9 @@ Outcome<void> Filesystem::stage_capability_loss(const Caller& caller, const Loca
 
 Outcome<void> Filesystem::removexattr(const Caller& caller, Ino ino, std::string_view name) {
   if (const int bad = check_attr(name)) return fail(bad == ERANGE ? ENODATA : bad);
-  const auto remove = [&](Inode& after, const Located& at, holt::Batch& batch) {
+  const auto remove = [&](Inode& after, const Located& at, holt::Batch& batch) -> Outcome<void> {
+    // As ext4: an ACL that is not there can be removed.
+    if (is_acl(name) && (after.flags & flag_of(name)) == 0) return {};
     after.ctime = now();
     return stage_xattr_loss(caller, at, name, after, batch);
   };

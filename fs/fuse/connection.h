@@ -26,6 +26,7 @@ struct Connection {
   Filesystem& fs;
   ReplySettings settings;
   bool sync = false;  // every change is durable before it is answered
+  bool acl = true;    // the kernel decides access by POSIX ACLs
   ReaddirPlus readdirplus = ReaddirPlus::kAuto;
   bool no_open = false, no_opendir = false;  // the kernel can do without these requests
   // Set when the mount is about to end: from then on the thread that takes a request also answers
@@ -60,7 +61,7 @@ inline Connection& connection_of(fuse_req_t request) {
 
 inline Caller caller_of(fuse_req_t request, holt::Wait wait) {
   const fuse_ctx* const context = fuse_req_ctx(request);
-  return {.who = {.uid = context->uid, .gid = context->gid}, .wait = wait};
+  return {.who = {.uid = context->uid, .gid = context->gid}, .umask = context->umask, .wait = wait};
 }
 
 // Answers when everything changed so far is durable.

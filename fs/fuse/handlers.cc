@@ -24,6 +24,8 @@ void on_init(void* userdata, fuse_conn_info* conn) noexcept {
   want(FUSE_CAP_NO_EXPORT_SUPPORT, true);
   // Spares a getxattr for each write; set-id bits and capabilities are dropped here.
   want(FUSE_CAP_HANDLE_KILLPRIV_V2, true);
+  want(FUSE_CAP_POSIX_ACL, connection.acl);
+  want(FUSE_CAP_DONT_MASK, connection.acl);  // a default ACL counts instead of the umask
   // This daemon is the only writer, so the kernel need not guess from mtime that its pages are
   // stale: it would drop them after each of its own writes.
   want(FUSE_CAP_AUTO_INVAL_DATA, false);

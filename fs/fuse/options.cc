@@ -93,6 +93,8 @@ std::string apply_one(const std::string& option, MountOptions& options) {
     options.sync = true;  // of names; what is written to files is the kernel's to sync
   } else if (option == "nodiratime") {
     options.diratime = false;
+  } else if (option == "acl" || option == "noacl") {
+    options.acl = option == "acl";
   } else if (option == "ro") {
     options.read_only = true;
     options.passed.push_back(option);

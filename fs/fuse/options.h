@@ -26,6 +26,7 @@ struct MountOptions {
   bool sync = false, read_only = false;
   AtimePolicy atime = AtimePolicy::kRelative;
   bool diratime = true;
+  bool acl = true;
   ReaddirPlus readdirplus = ReaddirPlus::kAuto;
   std::vector<std::string> passed;  // for libfuse and the kernel
 };

@@ -181,6 +181,7 @@ std::string run_session(Filesystem& fs, const MountOptions& options,
   Connection connection(fs, kWorkers);
   connection.settings.timeout = kTimeoutSeconds;
   connection.sync = options.sync;
+  connection.acl = options.acl;
   connection.readdirplus = options.readdirplus;
 
   std::string why;

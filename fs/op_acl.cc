@@ -1,0 +1,82 @@
+// POSIX ACLs: setting one, inheriting one, and chmod of a file that has one.
+#include <algorithm>
+
+#include "fs/acl.h"
+#include "fs/log.h"
+#include "fs/ops.h"
+
+namespace holtfs {
+
+// An access ACL sets the mode, and is not kept if that says all of it.
+Outcome<void> Filesystem::set_acl(const Caller& caller, Ino ino, std::string_view name,
+                                  std::string_view value, std::span<const gid_t> groups) {
+  const auto acl = Acl::parse(value);
+  if (!acl) return fail(EINVAL);
+  const bool is_default = name == kDefaultAclXattr;
+  const auto set = [&](Inode& after, const Located& at, holt::Batch& batch) -> Outcome<void> {
+    if (is_default && !after.is_directory()) return fail(EACCES);
+    const Inode before = after;
+    if (!is_default) {
+      after.mode = acl->apply_to(after.mode);
+      const bool keeps_setgid = caller.who.uid == 0 || caller.who.gid == after.gid ||
+                                std::ranges::count(groups, after.gid) > 0;
+      if (!keeps_setgid) after.mode &= ~static_cast<std::uint32_t>(S_ISGID);
+    }
+    const bool kept = is_default || !acl->is_mode();
+    const bool lost = !kept && (after.flags & kHasAccessAcl) != 0;
+    if (kept || lost || after.mode != before.mode) after.ctime = now();
+    if (kept) return stage_xattr(at, name, value, 0, after, batch);
+    if (lost) return stage_xattr_loss(caller, at, name, after, batch);
+    return {};
+  };
+  const Outcome<Inode> done = change_inode(caller, ino, set);
+  if (!done) return fail(done.error());
+  return {};
+}
+
+// What a new file gets from its directory's default ACL. Without one, the umask counts.
+Outcome<Filesystem::Xattrs> Filesystem::inherited_acls(const Caller& caller, const Dir& dir,
+                                                       Inode& child) {
+  if (S_ISLNK(child.mode)) return Xattrs();
+  if (!options_.acl || (dir.before.flags & kHasDefaultAcl) == 0) {
+    child.mode &= ~caller.umask;
+    return Xattrs();
+  }
+  Outcome<std::string> value = load_value(
+      caller, schema::directory_xattr_prefix(dir.prefix) + std::string(kDefaultAclXattr));
+  if (!value) return fail(value.error());
+  auto access = Acl::parse(*value);
+  if (!access) {
+    log_error("the default ACL of inode {} is damaged", number_of(dir.before.ino));
+    return fail(EIO);
+  }
+  access->restrict(child.mode);
+  Xattrs out;
+  if (!access->is_mode()) {
+    child.flags |= kHasXattrs | kHasAccessAcl;
+    out.emplace_back(kAccessAclXattr, access->xattr());
+  }
+  if (child.is_directory()) {
+    child.flags |= kHasXattrs | kHasDefaultAcl;
+    out.emplace_back(kDefaultAclXattr, std::move(*value));
+  }
+  return out;
+}
+
+// chmod(2).
+Outcome<void> Filesystem::stage_mode(const Caller& caller, const Located& at, std::uint32_t mode,
+                                     Inode& after, holt::Batch& batch) {
+  after.mode = (after.mode & S_IFMT) | (mode & 07777);
+  if ((after.flags & kHasAccessAcl) == 0) return {};
+  const Outcome<std::string> value = xattr_of(caller, at, kAccessAclXattr);
+  if (!value) return fail(value.error());
+  auto acl = Acl::parse(*value);
+  if (!acl) {
+    log_error("the ACL of inode {} is damaged", number_of(after.ino));
+    return fail(EIO);
+  }
+  acl->set_mode(after.mode);
+  return stage_xattr(at, kAccessAclXattr, acl->xattr(), 0, after, batch);
+}
+
+}  // namespace holtfs

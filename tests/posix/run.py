@@ -1,0 +1,89 @@
+"""Runs a program of tests/posix in a folder on ext4, the reference, or on holtfs.
+
+Usage: run.py --on reference|device|uring --holtfs P --mkfs P --fsck P PROGRAM [ARGUMENT...]
+Where the filesystem cannot be had it ends with 77 and says why.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "mount"))
+import harness  # noqa: E402
+
+IMAGE_BYTES = 2 << 30
+
+
+class Reference:
+    """An ext4 of its own, with all of the disk's answers and none of another user's files."""
+
+    def __init__(self, folder):
+        self.mnt = os.path.join(folder, "ext4")
+        os.mkdir(self.mnt)
+        image = os.path.join(folder, "image")
+        with open(image, "wb") as file:
+            file.truncate(IMAGE_BYTES)
+        subprocess.run(["mkfs.ext4", "-q", "-I", "256", image], check=True)
+        subprocess.run(["mount", "-o", "loop", image, self.mnt], check=True)
+
+    def end(self):
+        subprocess.run(["umount", self.mnt], check=True)
+
+
+class Holtfs:
+    def __init__(self, folder):
+        self.store, self.mnt = os.path.join(folder, "store"), os.path.join(folder, "mnt")
+        os.mkdir(self.mnt)
+        subprocess.run([harness.ARGS.mkfs, "-q", "--log-size", "16M", self.store], check=True)
+        self.daemon = harness.Daemon(self.store, self.mnt)
+        os.environ["POSIX_TEST_ON_HOLTFS"] = "1"
+
+    def end(self):
+        self.daemon.unmount()
+        status, output = harness.fsck(self.store)
+        if status != 0:
+            sys.exit(f"fsck.holtfs ends with {status}:\n{output}")
+
+
+def run(folder):
+    os.chmod(folder, 0o755)
+    where = (Reference if harness.ARGS.on == "reference" else Holtfs)(folder)
+    try:
+        base = os.path.join(where.mnt, "base")
+        os.mkdir(base)
+        os.environ["POSIX_TEST_FOLDER"] = base
+        return subprocess.run(harness.ARGS.program, check=False).returncode
+    finally:
+        where.end()
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--on", choices=["reference", "device", "uring"], required=True)
+    parser.add_argument("--holtfs", required=True)
+    parser.add_argument("--mkfs", required=True)
+    parser.add_argument("--fsck", required=True)
+    parser.add_argument("program", nargs=argparse.REMAINDER)
+    harness.ARGS = parser.parse_args()
+    harness.ARGS.transport = harness.ARGS.on
+    if os.geteuid() != 0:
+        harness.skip("mounting and working as several users needs root")
+    if harness.ARGS.on != "reference" and not os.access("/dev/fuse", os.R_OK | os.W_OK):
+        harness.skip("/dev/fuse cannot be opened")
+    if harness.ARGS.on == "uring" and not os.path.exists(harness.PARAMETER):
+        harness.skip("this kernel has no FUSE over io_uring")
+    folder = tempfile.mkdtemp(prefix="holtfs-posix-")
+    try:
+        if harness.ARGS.on == "uring":
+            with harness.Parameter():
+                sys.exit(run(folder))
+        sys.exit(run(folder))
+    finally:
+        shutil.rmtree(folder)
+
+
+if __name__ == "__main__":
+    main()
