@@ -91,8 +91,8 @@ BOOST_FIXTURE_TEST_CASE(limits_are_the_kernels, Xattrs) {
 
 BOOST_FIXTURE_TEST_CASE(namespaces_without_meaning_here_are_refused, Xattrs) {
   const Ino file = create(kRootIno, "f");
-  BOOST_TEST(set(file, "system.posix_acl_access", "x") == EOPNOTSUPP);
-  BOOST_TEST(get(file, "system.posix_acl_access") == "error " + std::to_string(EOPNOTSUPP));
+  BOOST_TEST(set(file, "system.nfs4_acl", "x") == EOPNOTSUPP);
+  BOOST_TEST(get(file, "system.nfs4_acl") == "error " + std::to_string(EOPNOTSUPP));
   BOOST_TEST(set(file, "anything", "x") == EOPNOTSUPP);
 }
 

@@ -67,8 +67,8 @@ struct User {
 extern const User kRoot, kAlice, kBob;
 inline constexpr gid_t kTeam = 70100;  // nobody's unless given
 
-// Runs `work` in a process of that user, with umask 022; what it returns, or the first of the errnos
-// that may be of interest. A signal that ends it fails the test.
+// What `work` returns in a process of that user, with umask 022. A signal that ends the process
+// fails the test.
 Err as(const User& user, const std::function<Err()>& work);
 
 // A fresh folder for the case, of mode 0755 and owned by root, which is the working directory. The
