@@ -18,9 +18,6 @@
 
 namespace holtfs {
 
-inline constexpr std::string_view kAccessAclXattr = "system.posix_acl_access";
-inline constexpr std::string_view kDefaultAclXattr = "system.posix_acl_default";
-
 class Acl {
  public:
   // Nothing when the bytes are no ACL: a base entry is missing or doubled, named entries have no

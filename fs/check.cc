@@ -6,6 +6,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "fs/acl.h"
 #include "fs/data/bulk.h"
 #include "fs/schema.h"
 #include "fs/state.h"
@@ -14,6 +15,17 @@ namespace holtfs {
 
 namespace {
 
+// What an inode's record says of its xattrs, and what there is.
+struct Xattrs {
+  std::uint8_t said = 0, found = 0;  // flags
+  std::uint32_t mode = 0, acl_mode = 0;
+
+  void say(const Inode& inode) {
+    said = inode.flags;
+    mode = inode.mode;
+  }
+};
+
 // What the dentries, xattrs and records of one directory add up to, and what it says itself.
 struct DirCount {
   bool seen = false;       // its inode record
@@ -21,13 +33,13 @@ struct DirCount {
   Ino ino{}, announced_ino{};
   std::uint64_t said_entries = 0, said_nlink = 0;
   std::uint64_t entries = 0, subdirectories = 0;
-  bool said_xattrs = false, has_xattrs = false;
+  Xattrs xattrs;
 };
 
 struct LinkCount {
   bool seen = false;
   std::uint64_t said = 0, found = 0;
-  bool said_xattrs = false, has_xattrs = false;
+  Xattrs xattrs;
 };
 
 // A path for people: without the trailing slash, with unprintable bytes shown as numbers.
@@ -61,7 +73,9 @@ class Checker {
   void visit_entry(const schema::ParsedKey& key, std::string_view value);
   void visit_link(const schema::ParsedKey& key, std::string_view value);
   void visit_inode(const Inode& inode, const std::string& where);
-  void expect_xattrs(const std::string& owner, bool said);
+  void visit_xattr(Xattrs& xattrs, const std::string& where, std::string_view name,
+                   std::string_view value);
+  void check_xattrs(const Xattrs& xattrs, const std::string& where);
   void check_directories();
   void check_links();
   void check_host_files();
@@ -71,10 +85,7 @@ class Checker {
   CheckReport report_;
   std::unordered_map<std::string, DirCount> dirs_;  // by prefix
   std::unordered_map<std::uint64_t, LinkCount> links_;
-  // Files of one link that say they have xattrs, or have: prefix of the xattr keys -> both.
-  struct Xattrs {
-    bool said = false, found = false;
-  };
+  // Of files of one link, which have or say they have any, by the prefix of the xattr keys.
   std::unordered_map<std::string, Xattrs> entry_xattrs_;
   std::unordered_set<std::uint64_t> inos_;
   std::unordered_set<std::uint64_t> claimed_;
@@ -96,12 +107,9 @@ holt::Result<CheckReport> Checker::run() {
   check_directories();
   check_links();
   for (const auto& [prefix, xattrs] : entry_xattrs_) {
-    if (xattrs.said == xattrs.found) continue;  // R3
     const std::string some_key = prefix + "?";
     const auto key = schema::parse_key(some_key);
-    problem(
-        "{} {}", shown(key->dir, key->name),
-        xattrs.said ? "says that it has xattrs and has none" : "has xattrs and does not say so");
+    check_xattrs(xattrs, shown(key->dir, key->name));
   }
   check_host_files();
   if (report_.clean && said_inodes_ != report_.directories + report_.files) {
@@ -123,17 +131,16 @@ void Checker::visit(std::string_view key, std::string_view value) {
     case schema::KeyKind::kDirectoryInode: visit_directory(*parsed, value); break;
     case schema::KeyKind::kEntry: visit_entry(*parsed, value); break;
     case schema::KeyKind::kDirectoryXattr:
-      ++report_.xattrs;
-      dirs_[std::string(parsed->dir)].has_xattrs = true;
+      visit_xattr(dirs_[std::string(parsed->dir)].xattrs, shown(parsed->dir), parsed->attr, value);
       break;
     case schema::KeyKind::kEntryXattr:
-      ++report_.xattrs;
-      entry_xattrs_[schema::entry_xattr_prefix(parsed->dir, parsed->name)].found = true;
+      visit_xattr(entry_xattrs_[schema::entry_xattr_prefix(parsed->dir, parsed->name)],
+                  shown(parsed->dir, parsed->name), parsed->attr, value);
       break;
     case schema::KeyKind::kLinkInode: visit_link(*parsed, value); break;
     case schema::KeyKind::kLinkXattr:
-      ++report_.xattrs;
-      links_[number_of(parsed->ino)].has_xattrs = true;
+      visit_xattr(links_[number_of(parsed->ino)].xattrs,
+                  fmt::format("inode {}", number_of(parsed->ino)), parsed->attr, value);
       break;
   }
 }
@@ -187,7 +194,7 @@ void Checker::visit_directory(const schema::ParsedKey& key, std::string_view val
   dir.ino = inode->ino;
   dir.said_entries = inode->entries;
   dir.said_nlink = inode->nlink;
-  dir.said_xattrs = (inode->flags & kHasXattrs) != 0;
+  dir.xattrs.say(*inode);
 }
 
 void Checker::visit_entry(const schema::ParsedKey& key, std::string_view value) {
@@ -219,8 +226,8 @@ void Checker::visit_entry(const schema::ParsedKey& key, std::string_view value) 
     visit_inode(*inode, where);
     // R1
     if (inode->nlink != 1) problem("{} has one name and counts {}", where, inode->nlink);
-    if ((inode->flags & kHasXattrs) != 0) {
-      entry_xattrs_[schema::entry_xattr_prefix(key.dir, key.name)].said = true;
+    if (inode->flags != 0) {
+      entry_xattrs_[schema::entry_xattr_prefix(key.dir, key.name)].say(*inode);
     }
   }
 }
@@ -235,7 +242,39 @@ void Checker::visit_link(const schema::ParsedKey& key, std::string_view value) {
   LinkCount& link = links_[number_of(key.ino)];
   link.seen = true;
   link.said = inode->nlink;
-  link.said_xattrs = (inode->flags & kHasXattrs) != 0;
+  link.xattrs.say(*inode);
+}
+
+void Checker::visit_xattr(Xattrs& xattrs, const std::string& where, std::string_view name,
+                          std::string_view value) {
+  ++report_.xattrs;
+  const std::uint8_t flags = flags_of_xattr(name);
+  xattrs.found |= flags;
+  if ((flags & (kHasAccessAcl | kHasDefaultAcl)) == 0) return;
+  const auto acl = Acl::parse(value);
+  if (!acl) {
+    problem("{} of {} is damaged", name, where);
+  } else if ((flags & kHasAccessAcl) != 0) {
+    xattrs.acl_mode = acl->apply_to(0);
+  }
+}
+
+void Checker::check_xattrs(const Xattrs& xattrs, const std::string& where) {
+  const std::uint8_t wrong = xattrs.said ^ xattrs.found;  // R3
+  const auto differs = [&](std::uint8_t flag, std::string_view what) {
+    if ((wrong & flag) == 0) return;
+    problem("{} {} {} and {}", where, (xattrs.said & flag) != 0 ? "says that it has" : "has", what,
+            (xattrs.said & flag) != 0 ? "has none" : "does not say so");
+  };
+  differs(kHasXattrs, "xattrs");
+  differs(kHasCapability, "a capability");
+  differs(kHasAccessAcl, "an access ACL");
+  differs(kHasDefaultAcl, "a default ACL");
+  const bool has_acl = (xattrs.said & xattrs.found & kHasAccessAcl) != 0;
+  if (has_acl && xattrs.acl_mode != (xattrs.mode & 0777)) {  // R4
+    problem("{} has mode {:o} and an ACL that says {:o}", where, xattrs.mode & 07777,
+            xattrs.acl_mode);
+  }
 }
 
 void Checker::check_directories() {
@@ -257,8 +296,7 @@ void Checker::check_directories() {
       problem("directory {} counts {} links, there are {}", where, dir.said_nlink,
               2 + dir.subdirectories);
     }
-    // R3
-    if (dir.said_xattrs != dir.has_xattrs) problem("directory {} is wrong about xattrs", where);
+    check_xattrs(dir.xattrs, "directory " + where);
   }
 }
 
@@ -269,8 +307,7 @@ void Checker::check_links() {
     } else if (link.said != link.found) {  // R1
       problem("inode {} counts {} links, there are {}", ino, link.said, link.found);
     }
-    // R3
-    if (link.said_xattrs != link.has_xattrs) problem("inode {} is wrong about xattrs", ino);
+    check_xattrs(link.xattrs, fmt::format("inode {}", ino));
   }
 }
 

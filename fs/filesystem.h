@@ -10,8 +10,8 @@
 //
 // Thread safety: any number of threads. Ranks of locks: fs/README.md.
 //
-// Invariants: R1 to R3 (inode.h), N1 to N4 (node_table.h), D1 (dir_cookies.h), and
-//   O1  every batch leaves R1 to R3 true: a record and what it counts change in one batch.
+// Invariants: R1 to R4 (inode.h), N1 to N4 (node_table.h), D1 (dir_cookies.h), and
+//   O1  every batch leaves R1 to R4 true: a record and what it counts change in one batch.
 //   O2  an operation that fails with kWouldWait can be run again from the start: all it may have
 //       changed in the store is an access time, or how many inode numbers are reserved.
 //   O3  a record is changed only under its lock, held exclusively, or with the gate to oneself: a
@@ -108,7 +108,7 @@ class Filesystem {
   Outcome<Entry> link(const Caller& caller, Ino ino, Ino parent, std::string_view name);
   Outcome<void> unlink(const Caller& caller, Ino parent, std::string_view name);
   Outcome<void> rmdir(const Caller& caller, Ino parent, std::string_view name);
-  // `flags`: RENAME_NOREPLACE or RENAME_EXCHANGE.
+  // `flags`: RENAME_EXCHANGE, or any of RENAME_NOREPLACE and RENAME_WHITEOUT.
   Outcome<void> rename(const Caller& caller, Ino parent, std::string_view name, Ino new_parent,
                        std::string_view new_name, unsigned flags);
 
@@ -205,6 +205,8 @@ class Filesystem {
   Outcome<DirPair> load_directories(const Caller& caller, const Renaming& what);
   Outcome<Moving> stage_departure(const Caller& caller, const Dir& dir, std::string_view name,
                                   holt::Batch& batch);
+  static void stage_old_name(const Caller& caller, const Renaming& what, const Moving& moving,
+                             Dir& from, holt::Batch& batch);
   Outcome<void> check_depth(const Caller& caller, const std::string& from, const std::string& to);
   static std::string below(const Moving& moving, const Dir& dir, std::string_view name);
   void finish_arrival(const Moving& moved, Node* node, Dir& dir, std::string_view name);

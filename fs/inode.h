@@ -10,6 +10,7 @@
 //   R2  entries of a directory = its dentries.
 //   R3  kHasXattrs is set exactly when at least one xattr key of the inode exists; each other flag
 //       when the xattr it stands for does.
+//   R4  An access ACL says the same as the mode, and more.
 #pragma once
 
 #include <sys/stat.h>
@@ -41,9 +42,19 @@ enum InodeFlag : std::uint8_t {
   kHasXattrs = 1,
   // What is among them:
   kHasCapability = 2,  // security.capability, which goes when the file changes
-  kHasAccessAcl = 4,   // and says the same as the mode
+  kHasAccessAcl = 4,
   kHasDefaultAcl = 8,  // a directory's, which what is made in it inherits
 };
+
+inline constexpr std::string_view kCapabilityXattr = "security.capability";
+inline constexpr std::string_view kAccessAclXattr = "system.posix_acl_access";
+inline constexpr std::string_view kDefaultAclXattr = "system.posix_acl_default";
+// What the record of a file with this xattr says.
+constexpr std::uint8_t flags_of_xattr(std::string_view name) {
+  if (name == kCapabilityXattr) return kHasXattrs | kHasCapability;
+  if (name == kAccessAclXattr) return kHasXattrs | kHasAccessAcl;
+  return name == kDefaultAclXattr ? kHasXattrs | kHasDefaultAcl : kHasXattrs;
+}
 
 enum class Placement : std::uint8_t {
   kNone = 0,  // no contents: size is 0, there is no host file

@@ -9,15 +9,6 @@ namespace {
 
 constexpr std::size_t kMaxTargetBytes = 4095;  // PATH_MAX, as the kernel has it
 
-Inode new_inode(Ino ino, std::uint32_t mode) {
-  Inode inode;
-  inode.ino = ino;
-  inode.mode = mode;
-  inode.nlink = S_ISDIR(mode) ? 2 : 1;
-  inode.atime = inode.mtime = inode.ctime = inode.btime = now();
-  return inode;
-}
-
 }  // namespace
 
 // REQUIRES: `child` has its type, mode, and what belongs to its type.

@@ -75,11 +75,17 @@ Outcome<void> Filesystem::rename(const Caller& caller, Ino parent, std::string_v
                                  Ino new_parent, std::string_view new_name, unsigned flags) {
   if (const int bad = check_name(name)) return fail(bad);
   if (const int bad = check_name(new_name)) return fail(bad);
-  const Renaming what{parent, name, new_parent, new_name, flags};
+  Renaming what{parent, name, new_parent, new_name, flags};
   if (flags == RENAME_EXCHANGE) {
     return alone(caller, what, [&](const Caller& hasty) { return exchange(hasty, what); });
   }
-  if ((flags & ~static_cast<unsigned>(RENAME_NOREPLACE)) != 0) return fail(EINVAL);
+  constexpr unsigned kKnown = RENAME_NOREPLACE | RENAME_WHITEOUT;
+  if ((flags & ~kKnown) != 0) return fail(EINVAL);
+  if ((flags & RENAME_WHITEOUT) != 0) {
+    const Outcome<Ino> ino = new_ino(caller);
+    if (!ino) return fail(ino.error());
+    what.whiteout = *ino;
+  }
   if (caller.wait == holt::Wait::kYes) {
     if (const auto synced = sync_replacement(caller, what); !synced) return synced;
   }
@@ -160,6 +166,22 @@ Outcome<Filesystem::Moving> Filesystem::stage_departure(const Caller& caller, co
   return out;
 }
 
+// Takes the old name away; or leaves a whiteout there, by which an overlayfs hides what a lower
+// layer has under this name.
+void Filesystem::stage_old_name(const Caller& caller, const Renaming& what, const Moving& moving,
+                                Dir& from, holt::Batch& batch) {
+  const int subdirectories = moving.marker.tag == Tag::kDirectory ? -1 : 0;
+  if (what.whiteout == Ino{}) {
+    batch.erase(moving.key);
+    from.count_entries(-1, subdirectories);
+    return;
+  }
+  Inode whiteout = new_inode(what.whiteout, S_IFCHR);
+  inherit(from.before, caller.who, whiteout);
+  batch.put(moving.key, encode(whiteout));
+  from.count_entries(0, subdirectories);
+}
+
 // Where what lies below the old dentry goes.
 std::string Filesystem::below(const Moving& moving, const Dir& dir, std::string_view name) {
   return moving.marker.tag == Tag::kDirectory ? schema::child_prefix(dir.prefix, name)
@@ -187,7 +209,7 @@ Outcome<bool> Filesystem::rename_file(const Caller& caller, const Renaming& what
   const auto target = find_marker(*store_, caller.wait, to.prefix, what.new_name);
   if (!target) return fail(target.error());
   const bool replaces = target->has_value();
-  if (replaces && what.flags == RENAME_NOREPLACE) return fail(EEXIST);
+  if (replaces && (what.flags & RENAME_NOREPLACE) != 0) return fail(EEXIST);
   if (replaces && (*target)->tag == Tag::kDirectory) return fail(EISDIR);
   const Ino ino = (*source)->ino, old_ino = replaces ? (*target)->ino : ino;
   // Two names of one file: nothing to do, says rename(2).
@@ -212,14 +234,14 @@ Outcome<bool> Filesystem::rename_file(const Caller& caller, const Renaming& what
   const Outcome<Moving> moving = stage_departure(caller, from, what.name, batch);
   if (!moving) return fail(moving.error());
   if (moving->has_below) batch.move(moving->below, below(*moving, to, what.new_name));
-  batch.erase(moving->key);
+  stage_old_name(caller, what, *moving, from, batch);
   batch.put(schema::entry_key(to.prefix, what.new_name), moving->value);
-  from.count_entries(-1, 0);
   to.count_entries(replaces ? 0 : +1, 0);
   dirs->stage(batch);
   const Outcome<holt::Lsn> lsn = apply(caller, batch);
   if (!lsn) return fail(lsn.error());
 
+  if (what.whiteout != Ino{}) inodes_.fetch_add(1, std::memory_order_relaxed);
   finish_removal(std::move(removed), old_node.get(), *lsn);
   finish_arrival(*moving, node.get(), to, what.new_name);
   return true;
@@ -240,7 +262,7 @@ Outcome<bool> Filesystem::rename_directory(const Caller& caller, const Renaming&
   const auto target = find_marker(*store_, caller.wait, to.prefix, what.new_name);
   if (!target) return fail(target.error());
   const bool replaces = target->has_value();
-  if (replaces && what.flags == RENAME_NOREPLACE) return fail(EEXIST);
+  if (replaces && (what.flags & RENAME_NOREPLACE) != 0) return fail(EEXIST);
   if (replaces && (*target)->tag != Tag::kDirectory) return fail(ENOTDIR);
   if (replaces && (*target)->ino == ino) return true;
 
@@ -252,7 +274,11 @@ Outcome<bool> Filesystem::rename_directory(const Caller& caller, const Renaming&
     auto old = load_inode(caller, schema::inode_key(new_prefix), (*target)->ino);
     if (!old) return fail(old.error());
     if (old->entries != 0) return fail(ENOTEMPTY);
-    removed = {.gone = true, .orphan = {.inode = std::move(*old)}};
+    Outcome<Orphan> orphan =
+        read_orphan(caller, std::move(*old), schema::directory_xattr_prefix(new_prefix));
+    if (!orphan) return fail(orphan.error());
+    orphan->inode.ctime = now();
+    removed = {.gone = true, .orphan = std::move(*orphan)};
     batch.erase_prefix(new_prefix);
   }
   const Outcome<Moving> moving = stage_departure(caller, from, what.name, batch);
@@ -260,15 +286,15 @@ Outcome<bool> Filesystem::rename_directory(const Caller& caller, const Renaming&
   const Outcome<void> fits = check_depth(caller, moving->below, new_prefix);
   if (!fits) return fail(fits.error());
   batch.move(moving->below, new_prefix);
-  batch.erase(moving->key);
+  stage_old_name(caller, what, *moving, from, batch);
   batch.put(schema::entry_key(to.prefix, what.new_name), moving->value);
-  from.count_entries(-1, -1);
   to.count_entries(replaces ? 0 : +1, replaces ? 0 : +1);
   dirs->stage(batch);
   const Outcome<holt::Lsn> lsn = apply(caller, batch);
   if (!lsn) return fail(lsn.error());
 
   const NodePin old_node = replaces ? nodes_.pin((*target)->ino) : NodePin();
+  if (what.whiteout != Ino{}) inodes_.fetch_add(1, std::memory_order_relaxed);
   finish_removal(std::move(removed), old_node.get(), *lsn);
   finish_arrival(*moving, nodes_.pin(ino).get(), to, what.new_name);
   return true;

@@ -27,13 +27,6 @@ int check_attr(std::string_view name) {
   return EOPNOTSUPP;
 }
 
-// What the record says of this xattr, beside that there are any.
-std::uint8_t flag_of(std::string_view name) {
-  if (name == kCapabilityXattr) return kHasCapability;
-  if (name == kAccessAclXattr) return kHasAccessAcl;
-  return name == kDefaultAclXattr ? kHasDefaultAcl : 0;
-}
-
 void set_flag(Inode& inode, std::uint8_t flag, bool on) {
   inode.flags = static_cast<std::uint8_t>(on ? inode.flags | flag : inode.flags & ~flag);
 }
@@ -43,7 +36,7 @@ void set_flag(Inode& inode, std::uint8_t flag, bool on) {
 Outcome<void> Filesystem::stage_xattr(const Located& at, std::string_view name,
                                       std::string_view value, int flags, Inode& after,
                                       holt::Batch& batch) {
-  set_flag(after, kHasXattrs | flag_of(name), true);
+  set_flag(after, flags_of_xattr(name), true);
   if (at.orphan != nullptr) {
     const bool exists = at.orphan->xattrs.contains(name);
     if (exists && flags == XATTR_CREATE) return fail(EEXIST);
@@ -123,7 +116,7 @@ Outcome<std::string> Filesystem::listxattr(const Caller& caller, Ino ino) {
 Outcome<void> Filesystem::stage_xattr_loss(const Caller& caller, const Located& at,
                                            std::string_view name, Inode& after,
                                            holt::Batch& batch) {
-  set_flag(after, flag_of(name), false);
+  set_flag(after, flags_of_xattr(name) & ~kHasXattrs, false);
   if (at.orphan != nullptr) {
     const auto found = at.orphan->xattrs.find(name);
     if (found == at.orphan->xattrs.end()) return fail(ENODATA);
@@ -157,7 +150,7 @@ Outcome<void> Filesystem::removexattr(const Caller& caller, Ino ino, std::string
   if (const int bad = check_attr(name)) return fail(bad == ERANGE ? ENODATA : bad);
   const auto remove = [&](Inode& after, const Located& at, holt::Batch& batch) -> Outcome<void> {
     // As ext4: an ACL that is not there can be removed.
-    if (is_acl(name) && (after.flags & flag_of(name)) == 0) return {};
+    if (is_acl(name) && (after.flags & flags_of_xattr(name) & ~kHasXattrs) == 0) return {};
     after.ctime = now();
     return stage_xattr_loss(caller, at, name, after, batch);
   };

@@ -18,6 +18,15 @@ int check_name(std::string_view name) {
   return name.find('/') != name.npos || name.find('\0') != name.npos ? EINVAL : 0;
 }
 
+Inode new_inode(Ino ino, std::uint32_t mode) {
+  Inode inode;
+  inode.ino = ino;
+  inode.mode = mode;
+  inode.nlink = S_ISDIR(mode) ? 2 : 1;
+  inode.atime = inode.mtime = inode.ctime = inode.btime = now();
+  return inode;
+}
+
 void stage_change(holt::Batch& batch, std::string_view key, const Inode& before,
                   const Inode& after) {
   const std::string was = encode(before), is = encode(after);

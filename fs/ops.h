@@ -50,6 +50,7 @@ struct Filesystem::Renaming {
   Ino new_parent;
   std::string_view new_name;
   unsigned flags;
+  Ino whiteout{};  // with RENAME_WHITEOUT, the number of what stays at the old name
 };
 
 // The two directories of a rename, which may be one.
@@ -79,11 +80,12 @@ holt::Batch& scratch_batch();
 // 0, or the errno for a name that cannot be a dentry's.
 int check_name(std::string_view name);
 
+// Made now, with one link, or a directory's two.
+Inode new_inode(Ino ino, std::uint32_t mode);
+
 // Changes the record at `key` from `before` to `after`, by a patch of the bytes that differ.
 void stage_change(holt::Batch& batch, std::string_view key, const Inode& before,
                   const Inode& after);
-
-inline constexpr std::string_view kCapabilityXattr = "security.capability";
 
 // Gives what `read(node, at)` gives, under the inode's lock, shared.
 template <class Read>

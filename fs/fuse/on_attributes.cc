@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <vector>
 
-#include "fs/acl.h"
 #include "fs/fuse/connection.h"
 #include "fs/fuse/handlers.h"
 

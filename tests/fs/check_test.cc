@@ -106,13 +106,19 @@ BOOST_FIXTURE_TEST_CASE(inode_numbers_used_twice_or_too_early, Damage) {
   expect("which was not given out yet");
 }
 
+BOOST_FIXTURE_TEST_CASE(acls, Damage) {
+  put(schema::entry_xattr_prefix("dir/", "file") + std::string(kAccessAclXattr), "x");
+  expect("system.posix_acl_access of /dir/file is damaged");
+  expect("/dir/file has an access ACL and does not say so");
+}
+
 BOOST_FIXTURE_TEST_CASE(xattrs_and_what_records_say_of_them, Damage) {
   BOOST_REQUIRE(store->erase(schema::directory_xattr_prefix("dir/") + "user.k"));
-  expect("directory /dir is wrong about xattrs");
+  expect("directory /dir says that it has xattrs and has none");
   put(schema::entry_xattr_prefix("dir/", "file") + "user.k", "v");
   expect("/dir/file has xattrs and does not say so");
   put(schema::link_xattr_prefix(link_ino) + "user.k", "v");
-  expect("is wrong about xattrs");
+  expect("has xattrs and does not say so");
 }
 
 BOOST_FIXTURE_TEST_CASE(host_files, Damage) {

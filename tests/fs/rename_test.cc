@@ -53,6 +53,31 @@ BOOST_FIXTURE_TEST_CASE(a_file_replaces_a_file, Renames) {
   BOOST_TEST(attr(kRootIno).size == 1);
 }
 
+BOOST_FIXTURE_TEST_CASE(a_whiteout_stays_at_the_old_name, Renames) {
+  const Ino from = mkdir(kRootIno, "from"), to = mkdir(kRootIno, "to");
+  const Ino file = create(from, "f");
+  BOOST_TEST(code(fs->setxattr(who, file, "user.k", "v", 0)) == 0);
+  create(mkdir(from, "d"), "inside");
+  create(to, "g");
+  const std::uint64_t inodes = fs->statfs()->f_files - fs->statfs()->f_ffree;
+  BOOST_TEST(rename(from, "f", to, "g", RENAME_WHITEOUT | RENAME_NOREPLACE) == EEXIST);
+  BOOST_TEST(rename(from, "f", to, "g", RENAME_WHITEOUT) == 0);
+  BOOST_TEST(rename(from, "d", to, "d", RENAME_WHITEOUT) == 0);
+  BOOST_TEST(*fs->getxattr(who, at("to/g"), "user.k") == "v");
+  BOOST_TEST(lookup_code(at("to/d"), "inside") == 0);
+  for (const char* const name : {"from/f", "from/d"}) {
+    const Attr whiteout = attr(at(name));
+    BOOST_TEST(whiteout.mode == mode_t{S_IFCHR});
+    BOOST_TEST(whiteout.rdev_major + whiteout.rdev_minor == 0);
+    BOOST_TEST(code(fs->getxattr(who, at(name), "user.k")) == ENODATA);
+  }
+  BOOST_TEST(attr(from).nlink == 2);
+  BOOST_TEST(attr(to).nlink == 3);
+  BOOST_TEST(fs->statfs()->f_files - fs->statfs()->f_ffree == inodes + 2);
+  reopen();
+  BOOST_TEST(attr(at("from/d")).mode == mode_t{S_IFCHR});
+}
+
 BOOST_FIXTURE_TEST_CASE(a_directory_takes_everything_along, Renames) {
   const Ino a = mkdir(kRootIno, "a"), target = mkdir(kRootIno, "t");
   const Ino b = mkdir(a, "b");
