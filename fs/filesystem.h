@@ -71,6 +71,10 @@ struct SetAttr {
   std::optional<std::uint64_t> size;
   std::optional<Time> atime, mtime, ctime;
   bool drop_setid = false;  // truncation by somebody without CAP_FSETID
+
+  // What is left of chown(2) when neither owner nor group is to change.
+  bool is_nothing() const { return !mode && !uid && !gid && !size && !atime && !mtime && !ctime; }
+  bool is_chown() const { return uid || gid || is_nothing(); }
 };
 
 struct DirEntry {
@@ -117,23 +121,20 @@ class Filesystem {
   Outcome<Attr> setattr(const Caller& caller, Ino ino, const SetAttr& change);
   Outcome<std::string> readlink(const Caller& caller, Ino ino);
   Outcome<void> access(const Caller& caller, Ino ino, int mask);
-  // `flags`: XATTR_CREATE or XATTR_REPLACE. Not for ACLs.
+  // `flags`: XATTR_CREATE or XATTR_REPLACE, which ACLs do not heed.
   Outcome<void> setxattr(const Caller& caller, Ino ino, std::string_view name,
                          std::string_view value, int flags);
   Outcome<std::string> getxattr(const Caller& caller, Ino ino, std::string_view name);
   // The names, each followed by NUL.
   Outcome<std::string> listxattr(const Caller& caller, Ino ino);
   Outcome<void> removexattr(const Caller& caller, Ino ino, std::string_view name);
-  // `name`: kAccessAclXattr or kDefaultAclXattr. `groups`: the caller's, for whether the file keeps
-  // its set-group-ID bit.
-  Outcome<void> set_acl(const Caller& caller, Ino ino, std::string_view name,
-                        std::string_view value, std::span<const gid_t> groups);
 
   // Directories. `sink` gets entries from `cookie` on, "." and ".." first.
-  Outcome<void> readdir(const Caller& caller, Ino ino, std::uint64_t cookie, const DirSink& sink);
+  Outcome<void> readdir(const Caller& caller, Ino ino, std::uint64_t cookie, const DirSink& sink,
+                        bool note_atime = true);
   // The same with attributes, and one lookup more for each entry taken but "." and "..".
   Outcome<void> readdirplus(const Caller& caller, Ino ino, std::uint64_t cookie,
-                            const DirSink& sink);
+                            const DirSink& sink, bool note_atime = true);
 
   // Contents.
   Outcome<std::size_t> read(const Caller& caller, Ino ino, std::uint64_t offset,
@@ -205,29 +206,33 @@ class Filesystem {
   Outcome<DirPair> load_directories(const Caller& caller, const Renaming& what);
   Outcome<Moving> stage_departure(const Caller& caller, const Dir& dir, std::string_view name,
                                   holt::Batch& batch);
-  static void stage_old_name(const Caller& caller, const Renaming& what, const Moving& moving,
-                             Dir& from, holt::Batch& batch);
+  Outcome<void> stage_old_name(const Caller& caller, const Renaming& what, const Moving& moving,
+                               Dir& from, holt::Batch& batch);
   Outcome<void> check_depth(const Caller& caller, const std::string& from, const std::string& to);
   static std::string below(const Moving& moving, const Dir& dir, std::string_view name);
   void finish_arrival(const Moving& moved, Node* node, Dir& dir, std::string_view name);
   Outcome<void> list(const Caller& caller, Ino ino, std::uint64_t cookie, bool plus,
-                     const DirSink& sink);
+                     const DirSink& sink, bool note_atime);
   Outcome<bool> give(const Caller& caller, const Dir& dir, std::string_view name,
                      std::string_view value, std::uint64_t cookie, bool plus, const DirSink& sink);
-  using SizeChange =
-      std::function<Outcome<void>(Inode&, bool resized, const Located&, holt::Batch&)>;
+  using SizeChange = std::function<Outcome<void>(Inode&, const Located&, holt::Batch&)>;
   Outcome<Inode> resize(const Caller& caller, Ino ino, std::uint64_t size,
                         const SizeChange& change);
   template <class Work>
   Outcome<void> with_space(const Caller& caller, Work work);
   std::unexpected<Errno> undo_contents(const Caller& caller, Ino ino, Errno why);
-  void touch_atime(const Caller& caller, const Located& at, const Inode& inode);
+  bool touch_atime(const Caller& caller, const Located& at, const Inode& inode);
+  void touch_nameless(const Caller& caller, Ino ino);
   Outcome<void> stage_xattr_loss(const Caller& caller, const Located& at, std::string_view name,
                                  Inode& after, holt::Batch& batch);
   static Outcome<void> stage_xattr(const Located& at, std::string_view name, std::string_view value,
                                    int flags, Inode& after, holt::Batch& batch);
   Outcome<std::string> xattr_of(const Caller& caller, const Located& at, std::string_view name);
   using Xattrs = std::vector<std::pair<std::string_view, std::string>>;
+  Outcome<bool> has_xattr(const Caller& caller, const Located& at, const Inode& inode,
+                          std::string_view name, std::string_view value);
+  Outcome<void> set_acl(const Caller& caller, Ino ino, std::string_view name,
+                        std::string_view value);
   Outcome<Xattrs> inherited_acls(const Caller& caller, const Dir& dir, Inode& child);
   Outcome<void> stage_mode(const Caller& caller, const Located& at, std::uint32_t mode,
                            Inode& after, holt::Batch& batch);

@@ -1,6 +1,4 @@
 // POSIX ACLs: setting one, inheriting one, and chmod of a file that has one.
-#include <algorithm>
-
 #include "fs/acl.h"
 #include "fs/log.h"
 #include "fs/ops.h"
@@ -9,7 +7,7 @@ namespace holtfs {
 
 // An access ACL sets the mode, and is not kept if that says all of it.
 Outcome<void> Filesystem::set_acl(const Caller& caller, Ino ino, std::string_view name,
-                                  std::string_view value, std::span<const gid_t> groups) {
+                                  std::string_view value) {
   const auto acl = Acl::parse(value);
   if (!acl) return fail(EINVAL);
   const bool is_default = name == kDefaultAclXattr;
@@ -18,12 +16,16 @@ Outcome<void> Filesystem::set_acl(const Caller& caller, Ino ino, std::string_vie
     const Inode before = after;
     if (!is_default) {
       after.mode = acl->apply_to(after.mode);
-      const bool keeps_setgid = caller.who.uid == 0 || caller.who.gid == after.gid ||
-                                std::ranges::count(groups, after.gid) > 0;
-      if (!keeps_setgid) after.mode &= ~static_cast<std::uint32_t>(S_ISGID);
+      const bool privileged = caller.who.uid == 0;
+      if ((after.mode & S_ISGID) != 0 && !privileged && !caller.who.in_group(after.gid)) {
+        after.mode &= ~static_cast<std::uint32_t>(S_ISGID);
+      }
     }
-    const bool kept = is_default || !acl->is_mode();
-    const bool lost = !kept && (after.flags & kHasAccessAcl) != 0;
+    const Outcome<bool> same = has_xattr(caller, at, after, name, value);
+    if (!same) return fail(same.error());
+    const bool is_mode = !is_default && acl->is_mode();
+    const bool kept = !is_mode && !*same;
+    const bool lost = is_mode && (after.flags & kHasAccessAcl) != 0;
     if (kept || lost || after.mode != before.mode) after.ctime = now();
     if (kept) return stage_xattr(at, name, value, 0, after, batch);
     if (lost) return stage_xattr_loss(caller, at, name, after, batch);

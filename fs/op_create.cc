@@ -100,7 +100,8 @@ Outcome<Entry> Filesystem::tmpfile(const Caller& caller, Ino parent, mode_t mode
     const holt::SharedGate gate(gate_);
     const auto lock = dir_locks_.shared(parent);
     const Outcome<Dir> dir = load_directory(caller, parent);
-    if (!dir) return fail(dir.error());
+    // Where the directory has no name left, ext4's answer.
+    if (!dir) return fail(dir.error() == Errno{ENOENT} ? Errno{EPERM} : dir.error());
     inherit(dir->before, caller.who, orphan->inode);
     Outcome<Xattrs> acls = inherited_acls(caller, *dir, orphan->inode);
     if (!acls) return fail(acls.error());

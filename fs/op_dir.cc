@@ -20,13 +20,13 @@ struct Held {
 }  // namespace
 
 Outcome<void> Filesystem::readdir(const Caller& caller, Ino ino, std::uint64_t cookie,
-                                  const DirSink& sink) {
-  return list(caller, ino, cookie, false, sink);
+                                  const DirSink& sink, bool note_atime) {
+  return list(caller, ino, cookie, false, sink, note_atime);
 }
 
 Outcome<void> Filesystem::readdirplus(const Caller& caller, Ino ino, std::uint64_t cookie,
-                                      const DirSink& sink) {
-  return list(caller, ino, cookie, true, sink);
+                                      const DirSink& sink, bool note_atime) {
+  return list(caller, ino, cookie, true, sink, note_atime);
 }
 
 // Gives one dentry to the sink, with its attributes and one lookup more when `plus`. False: no
@@ -49,7 +49,7 @@ Outcome<bool> Filesystem::give(const Caller& caller, const Dir& dir, std::string
 }
 
 Outcome<void> Filesystem::list(const Caller& caller, Ino ino, std::uint64_t cookie, bool plus,
-                               const DirSink& sink) {
+                               const DirSink& sink, bool note_atime) {
   const holt::SharedGate gate(gate_);
   const Outcome<Node*> node = directory_node(ino);
   if (!node) return fail(node.error());
@@ -61,7 +61,9 @@ Outcome<void> Filesystem::list(const Caller& caller, Ino ino, std::uint64_t cook
   const std::optional<DirPosition> at = cookies.position(cookie);
   if (!at) return {};  // a place that nobody was told; nothing follows it
 
-  if (cookie == kStartCookie && options_.diratime) touch_atime(caller, locate(**node), dir->before);
+  if (cookie == kStartCookie && note_atime && options_.diratime) {
+    touch_atime(caller, locate(**node), dir->before);
+  }
   const Ino up = (*node)->parent != nullptr ? (*node)->parent->ino : ino;
   if (cookie < kAfterDot && !sink({".", ino, DT_DIR, kAfterDot, nullptr})) return {};
   if (cookie < kAfterDotDot && !sink({"..", up, DT_DIR, kAfterDotDot, nullptr})) return {};

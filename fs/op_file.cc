@@ -56,6 +56,7 @@ Outcome<std::size_t> read_host(const HostFileRef& file, Ino ino, std::uint64_t o
 
 Outcome<std::size_t> Filesystem::read(const Caller& caller, Ino ino, std::uint64_t offset,
                                       std::span<char> out, bool note_atime) {
+  bool noted = true;
   const auto attempt = [&](bool& whole) -> Outcome<std::size_t> {
     const Outcome<HostFileRef> file = bulk_->open(ino);
     if (!file) return fail(file.error());
@@ -66,12 +67,13 @@ Outcome<std::size_t> Filesystem::read(const Caller& caller, Ino ino, std::uint64
       const Outcome<Inode> inode = load(caller, node, at);
       if (!inode) return whole ? done : fail(inode.error());
       whole = whole || offset + *done >= inode->size;
-      if (note_atime) touch_atime(caller, at, *inode);
+      if (note_atime) noted = touch_atime(caller, at, *inode);
       return done;
     });
   };
   bool whole = false;
   Outcome<std::size_t> done = attempt(whole);
+  if (!noted) touch_nameless(caller, ino);
   if (!done || whole) return done;
   // The host file ended before the record says. Perhaps somebody is just writing.
   if (caller.wait == holt::Wait::kNo) return fail(kWouldWait);
@@ -124,7 +126,7 @@ Outcome<std::size_t> Filesystem::write(const Caller& caller, Ino ino, std::uint6
         after.size = std::max(after.size, offset + done);
         after.blocks = extent->blocks;
         after.mtime = after.ctime = now();
-        if (drop_setid) after.mode = without_setid(after.mode);
+        if (drop_setid) after.mode = without_setid(after, caller.who);
         return stage_capability_loss(caller, at, after, batch);
       });
   if (!inode) return undo_contents(caller, ino, inode.error());
@@ -192,11 +194,10 @@ Outcome<Inode> Filesystem::resize(const Caller& caller, Ino ino, std::uint64_t s
   }
   Outcome<Inode> inode =
       change_inode(caller, ino, [&](Inode& after, const Located& at, holt::Batch& batch) {
-        const bool resized = after.size != size;
         after.size = size;
         if (file != nullptr) after.placement = Placement::kBulk;
         after.blocks = shrinks ? std::min(after.blocks, (size + 511) / 512) : blocks;
-        return change(after, resized, at, batch);
+        return change(after, at, batch);
       });
   if (!inode) return undo_contents(caller, ino, inode.error());
   if (!shrinks) return inode;
@@ -237,7 +238,7 @@ Outcome<void> Filesystem::fallocate(const Caller& caller, Ino ino, int mode, std
         after.blocks = extent->blocks;
         after.mtime = after.ctime = now();
         // The kernel leaves it to the filesystem here, without telling who may keep them.
-        if (caller.who.uid != 0) after.mode = without_setid(after.mode);
+        if (caller.who.uid != 0) after.mode = without_setid(after, caller.who);
         return stage_capability_loss(caller, at, after, batch);
       });
   if (!inode) return undo_contents(caller, ino, inode.error());

@@ -3,6 +3,12 @@
 
 namespace holtfs {
 
+namespace {
+
+constexpr std::uint64_t kMaxLinks = 65'000;  // ext4's, which programs meet
+
+}  // namespace
+
 // The first further name moves the record to the link space, where every name leads to it. A file
 // without names gets its record back into the dentry. REQUIRES: the locks of the file, of `parent`,
 // and of the directory where the file's dentry is.
@@ -14,6 +20,7 @@ Outcome<void> Filesystem::link_to(const Caller& caller, Node& node, Ino parent,
   const Outcome<Inode> before = load(caller, node, at);
   if (!before) return fail(before.error());
   linked = *before;
+  if (linked.nlink >= kMaxLinks) return fail(EMLINK);
   ++linked.nlink;
   linked.ctime = now();
 

@@ -168,18 +168,29 @@ Outcome<Filesystem::Moving> Filesystem::stage_departure(const Caller& caller, co
 
 // Takes the old name away; or leaves a whiteout there, by which an overlayfs hides what a lower
 // layer has under this name.
-void Filesystem::stage_old_name(const Caller& caller, const Renaming& what, const Moving& moving,
-                                Dir& from, holt::Batch& batch) {
+Outcome<void> Filesystem::stage_old_name(const Caller& caller, const Renaming& what,
+                                         const Moving& moving, Dir& from, holt::Batch& batch) {
   const int subdirectories = moving.marker.tag == Tag::kDirectory ? -1 : 0;
   if (what.whiteout == Ino{}) {
     batch.erase(moving.key);
     from.count_entries(-1, subdirectories);
-    return;
+    return {};
   }
   Inode whiteout = new_inode(what.whiteout, S_IFCHR);
   inherit(from.before, caller.who, whiteout);
-  batch.put(moving.key, encode(whiteout));
+  const Outcome<Xattrs> acls = inherited_acls(caller, from, whiteout);
+  if (!acls) return fail(acls.error());
+  if (acls->empty()) {
+    batch.put(moving.key, encode(whiteout));
+  } else {
+    // Its xattrs' place is still taken by what moves away: it is kept as if it had several names.
+    batch.put(moving.key, encode(Marker{Tag::kLink, type_of(whiteout.mode), whiteout.ino}));
+    batch.put(schema::link_key(whiteout.ino), encode(whiteout));
+    const std::string xattr_prefix = schema::link_xattr_prefix(whiteout.ino);
+    for (const auto& [xattr, value] : *acls) batch.put(xattr_prefix + std::string(xattr), value);
+  }
   from.count_entries(0, subdirectories);
+  return {};
 }
 
 // Where what lies below the old dentry goes.
@@ -234,7 +245,9 @@ Outcome<bool> Filesystem::rename_file(const Caller& caller, const Renaming& what
   const Outcome<Moving> moving = stage_departure(caller, from, what.name, batch);
   if (!moving) return fail(moving.error());
   if (moving->has_below) batch.move(moving->below, below(*moving, to, what.new_name));
-  stage_old_name(caller, what, *moving, from, batch);
+  if (const auto left = stage_old_name(caller, what, *moving, from, batch); !left) {
+    return fail(left.error());
+  }
   batch.put(schema::entry_key(to.prefix, what.new_name), moving->value);
   to.count_entries(replaces ? 0 : +1, 0);
   dirs->stage(batch);
@@ -286,7 +299,9 @@ Outcome<bool> Filesystem::rename_directory(const Caller& caller, const Renaming&
   const Outcome<void> fits = check_depth(caller, moving->below, new_prefix);
   if (!fits) return fail(fits.error());
   batch.move(moving->below, new_prefix);
-  stage_old_name(caller, what, *moving, from, batch);
+  if (const auto left = stage_old_name(caller, what, *moving, from, batch); !left) {
+    return fail(left.error());
+  }
   batch.put(schema::entry_key(to.prefix, what.new_name), moving->value);
   to.count_entries(replaces ? 0 : +1, replaces ? 0 : +1);
   dirs->stage(batch);

@@ -58,9 +58,14 @@ Outcome<void> Filesystem::stage_xattr(const Located& at, std::string_view name,
 Outcome<void> Filesystem::setxattr(const Caller& caller, Ino ino, std::string_view name,
                                    std::string_view value, int flags) {
   if (const int bad = check_attr(name)) return fail(bad);
-  if (is_acl(name)) return fail(EINVAL);
+  if (is_acl(name)) return set_acl(caller, ino, name, value);
   if (value.size() > kMaxAttrValue) return fail(E2BIG);
-  const auto set = [&](Inode& after, const Located& at, holt::Batch& batch) {
+  const auto set = [&](Inode& after, const Located& at, holt::Batch& batch) -> Outcome<void> {
+    if (flags != XATTR_CREATE) {
+      const Outcome<bool> same = has_xattr(caller, at, after, name, value);
+      if (!same) return fail(same.error());
+      if (*same) return {};
+    }
     after.ctime = now();
     return stage_xattr(at, name, value, flags, after, batch);
   };
@@ -80,6 +85,16 @@ Outcome<std::string> Filesystem::xattr_of(const Caller& caller, const Located& a
   Outcome<std::string> value = load_value(caller, at.xattr_prefix + std::string(name));
   if (!value && value.error() == Errno{ENOENT}) return fail(ENODATA);
   return value;
+}
+
+// Whether the xattr has this value already: setting it again is no change, as in ext4.
+Outcome<bool> Filesystem::has_xattr(const Caller& caller, const Located& at, const Inode& inode,
+                                    std::string_view name, std::string_view value) {
+  if ((inode.flags & kHasXattrs) == 0) return false;
+  const Outcome<std::string> before = xattr_of(caller, at, name);
+  if (!before && before.error() == Errno{ENODATA}) return false;
+  if (!before) return fail(before.error());
+  return *before == value;
 }
 
 Outcome<std::string> Filesystem::getxattr(const Caller& caller, Ino ino, std::string_view name) {

@@ -14,21 +14,30 @@
 
 namespace holtfs {
 
-// Who asks. Supplementary groups are not told to FUSE daemons; the kernel knows them.
+// Who asks.
 struct Credentials {
   uid_t uid = 0;
   gid_t gid = 0;
+  // Whether `whom` has a supplementary group. No request tells them, so they are only asked for when
+  // it matters; null when there are none.
+  bool (*has_group)(const void* whom, gid_t group) = nullptr;
+  const void* whom = nullptr;
+
+  bool in_group(gid_t group) const {
+    return group == gid || (has_group != nullptr && has_group(whom, group));
+  }
 };
 
 // Whether `who` may access with the bits of access(2) in `mask`.
-bool may_access(const Inode& inode, Credentials who, int mask);
+bool may_access(const Inode& inode, const Credentials& who, int mask);
 
 // Owner, group and mode of a new child of `parent`: a set-group-ID directory passes on its group,
 // and the bit itself to directories.
-void inherit(const Inode& parent, Credentials who, Inode& child);
+void inherit(const Inode& parent, const Credentials& who, Inode& child);
 
-// The mode after a change of contents or of owner by somebody without CAP_FSETID: no set-user-ID,
-// and no set-group-ID where the group may execute (otherwise that bit means mandatory locking).
-std::uint32_t without_setid(std::uint32_t mode);
+// The mode after a change of contents or of owner: no set-user-ID, and no set-group-ID where the
+// group may execute or the caller is not of the group. (What the latter bit means on a file that
+// the group may not execute is long forgotten; its rules are not.)
+std::uint32_t without_setid(const Inode& inode, const Credentials& who);
 
 }  // namespace holtfs

@@ -5,10 +5,12 @@
 
 #include <pthread.h>
 
+#include <algorithm>
 #include <atomic>
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "fs/errno_table.h"
 #include "fs/filesystem.h"
@@ -59,9 +61,27 @@ inline Connection& connection_of(fuse_req_t request) {
   return *static_cast<Connection*>(fuse_req_userdata(request));
 }
 
+// For Credentials::has_group.
+inline bool request_has_group(const void* request, gid_t group) {
+  auto* const asked = static_cast<fuse_req_t>(const_cast<void*>(request));
+  std::vector<gid_t> groups(32);
+  int count = fuse_req_getgroups(asked, static_cast<int>(groups.size()), groups.data());
+  if (count > std::ssize(groups)) {
+    groups.resize(static_cast<std::size_t>(count));
+    count = fuse_req_getgroups(asked, count, groups.data());
+  }
+  groups.resize(static_cast<std::size_t>(std::clamp<std::ptrdiff_t>(count, 0, std::ssize(groups))));
+  return std::ranges::count(groups, group) > 0;
+}
+
 inline Caller caller_of(fuse_req_t request, holt::Wait wait) {
   const fuse_ctx* const context = fuse_req_ctx(request);
-  return {.who = {.uid = context->uid, .gid = context->gid}, .umask = context->umask, .wait = wait};
+  return {.who = {.uid = context->uid,
+                  .gid = context->gid,
+                  .has_group = request_has_group,
+                  .whom = request},
+          .umask = context->umask,
+          .wait = wait};
 }
 
 // Answers when everything changed so far is durable.

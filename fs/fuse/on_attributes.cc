@@ -1,7 +1,4 @@
 // Requests about attributes, xattrs, symlink targets and the filesystem as a whole.
-#include <algorithm>
-#include <vector>
-
 #include "fs/fuse/connection.h"
 #include "fs/fuse/handlers.h"
 
@@ -31,8 +28,10 @@ SetAttr to_change(const struct stat& st, int valid) {
   if ((valid & FUSE_SET_ATTR_SIZE) != 0) change.size = static_cast<std::uint64_t>(st.st_size);
   if ((valid & FUSE_SET_ATTR_ATIME) != 0) change.atime = time_from(st.st_atim);
   if ((valid & FUSE_SET_ATTR_MTIME) != 0) change.mtime = time_from(st.st_mtim);
-  if ((valid & FUSE_SET_ATTR_ATIME_NOW) != 0) change.atime = now();
-  if ((valid & FUSE_SET_ATTR_MTIME_NOW) != 0) change.mtime = now();
+  const int to_now = valid & (FUSE_SET_ATTR_ATIME_NOW | FUSE_SET_ATTR_MTIME_NOW);
+  if (to_now != 0) change.ctime = now();  // and all of them the same instant
+  if ((to_now & FUSE_SET_ATTR_ATIME_NOW) != 0) change.atime = change.ctime;
+  if ((to_now & FUSE_SET_ATTR_MTIME_NOW) != 0) change.mtime = change.ctime;
   if ((valid & FUSE_SET_ATTR_CTIME) != 0) change.ctime = time_from(st.st_ctim);
   change.drop_setid = (valid & FUSE_SET_ATTR_KILL_SUID) != 0;
   return change;
@@ -64,32 +63,8 @@ void on_readlink(fuse_req_t request, fuse_ino_t ino) noexcept {
       [](Reply& reply, std::string& target) { reply.readlink(target); });
 }
 
-// The caller's supplementary groups, which no request carries.
-std::vector<gid_t> groups_of(fuse_req_t request) {
-  std::vector<gid_t> groups(64);
-  const int count = fuse_req_getgroups(request, static_cast<int>(groups.size()), groups.data());
-  groups.resize(static_cast<std::size_t>(std::max(count, 0)));
-  if (count > 64) fuse_req_getgroups(request, count, groups.data());
-  return groups;
-}
-
-void set_acl(fuse_req_t request, Ino ino, std::string name, std::string value) {
-  const bool privileged = fuse_req_ctx(request)->uid == 0;
-  serve_change(
-      request,
-      [ino, name = std::move(name), value = std::move(value),
-       groups = privileged ? std::vector<gid_t>() : groups_of(request)](Filesystem& fs,
-                                                                        const Caller& caller) {
-        return done(fs.set_acl(caller, ino, name, value, groups));
-      },
-      kAnswerDone);
-}
-
 void on_setxattr(fuse_req_t request, fuse_ino_t ino, const char* name, const char* value,
                  std::size_t size, int flags) noexcept {
-  if (name == kAccessAclXattr || name == kDefaultAclXattr) {
-    return set_acl(request, Ino{ino}, name, std::string(value, size));
-  }
   serve_change(
       request,
       [ino, name = std::string(name), value = std::string(value, size), flags](

@@ -48,8 +48,10 @@ bool add_entry(fuse_req_t request, const DirEntry& entry, bool plus, double time
   return true;
 }
 
-void list(fuse_req_t request, fuse_ino_t ino, std::size_t room, off_t offset, bool plus) {
+void list(fuse_req_t request, fuse_ino_t ino, std::size_t room, off_t offset, bool plus,
+          const fuse_file_info& info) {
   Connection& connection = connection_of(request);
+  const bool note_atime = (info.flags & O_NOATIME) == 0;
   const double timeout = connection.settings.timeout;
   const auto read_page = [=](Filesystem& fs, const Caller& caller) -> Outcome<Page> {
     Page page;
@@ -58,8 +60,8 @@ void list(fuse_req_t request, fuse_ino_t ino, std::size_t room, off_t offset, bo
     const DirSink sink = [&](const DirEntry& entry) {
       return add_entry(request, entry, plus, timeout, room, page);
     };
-    const Outcome<void> listed = plus ? fs.readdirplus(caller, Ino{ino}, cookie, sink)
-                                      : fs.readdir(caller, Ino{ino}, cookie, sink);
+    const Outcome<void> listed = plus ? fs.readdirplus(caller, Ino{ino}, cookie, sink, note_atime)
+                                      : fs.readdir(caller, Ino{ino}, cookie, sink, note_atime);
     if (!listed) return fail(listed.error());
     return page;
   };
@@ -70,13 +72,13 @@ void list(fuse_req_t request, fuse_ino_t ino, std::size_t room, off_t offset, bo
 }
 
 void on_readdir(fuse_req_t request, fuse_ino_t ino, std::size_t room, off_t offset,
-                fuse_file_info*) noexcept {
-  list(request, ino, room, offset, false);
+                fuse_file_info* info) noexcept {
+  list(request, ino, room, offset, false, *info);
 }
 
 void on_readdirplus(fuse_req_t request, fuse_ino_t ino, std::size_t room, off_t offset,
-                    fuse_file_info*) noexcept {
-  list(request, ino, room, offset, true);
+                    fuse_file_info* info) noexcept {
+  list(request, ino, room, offset, true, *info);
 }
 
 // Once answered so, the kernel opens and closes directories by itself and caches what they hold.

@@ -58,8 +58,18 @@ void on_release(fuse_req_t request, fuse_ino_t, fuse_file_info*) noexcept {
   Reply(connection_of(request).settings, request).done();
 }
 
+// What the host's disks ask of O_DIRECT, as a program finds on any disk filesystem. The caller's
+// address, which has to be aligned there too, is not known here.
+bool is_misaligned(const fuse_file_info& info, std::size_t size, off_t offset) {
+  constexpr std::size_t kSector = 512;
+  return (info.flags & O_DIRECT) != 0 && (static_cast<std::size_t>(offset) | size) % kSector != 0;
+}
+
 void on_read(fuse_req_t request, fuse_ino_t ino, std::size_t size, off_t offset,
              fuse_file_info* info) noexcept {
+  if (is_misaligned(*info, size, offset)) {
+    return Reply(connection_of(request).settings, request).error(EINVAL);
+  }
   const bool note_atime = (info->flags & O_NOATIME) == 0;
   serve(
       request,
@@ -93,6 +103,9 @@ struct WriteWork {
 
 void on_write(fuse_req_t request, fuse_ino_t ino, const char* bytes, std::size_t size, off_t offset,
               fuse_file_info* info) noexcept {
+  if (is_misaligned(*info, size, offset)) {
+    return Reply(connection_of(request).settings, request).error(EINVAL);
+  }
   serve(request,
         WriteWork{.ino = ino,
                   .offset = static_cast<std::uint64_t>(offset),

@@ -116,8 +116,18 @@ BOOST_AUTO_TEST_CASE(relatime_is_due_after_a_change_or_a_day) {
 }
 
 BOOST_AUTO_TEST_CASE(set_id_bits_go_as_posix_says) {
-  BOOST_TEST(without_setid(06755) == 0755u);
-  BOOST_TEST(without_setid(06745) == 02745u);  // group may not execute: the bit means locking
+  Inode inode = sample(S_IFREG | 06755);
+  inode.gid = 7;
+  const auto left = [&](mode_t mode, Credentials who) {
+    inode.mode = mode;
+    return without_setid(inode, who);
+  };
+  BOOST_TEST(left(06755, {}) == 0755u);
+  BOOST_TEST(left(06755, {.uid = 1, .gid = 7}) == 0755u);
+  // The group may not execute.
+  BOOST_TEST(left(06745, {}) == 02745u);
+  BOOST_TEST(left(06745, {.uid = 1, .gid = 7}) == 02745u);
+  BOOST_TEST(left(06745, {.uid = 1, .gid = 1}) == 0745u);
 }
 
 BOOST_AUTO_TEST_CASE(children_inherit_from_set_group_id_directories) {

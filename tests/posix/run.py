@@ -1,10 +1,14 @@
 """Runs a program of tests/posix in a folder on ext4, the reference, or on holtfs.
 
-Usage: run.py --on reference|device|uring --holtfs P --mkfs P --fsck P PROGRAM [ARGUMENT...]
+Usage: run.py --on reference|device|uring [--beside-reference] --holtfs P --mkfs P --fsck P \\
+              PROGRAM [ARGUMENT...]
+The program finds its folder in POSIX_TEST_FOLDER, and beside it, where it was asked for, one on the
+reference in POSIX_TEST_REFERENCE.
 Where the filesystem cannot be had it ends with 77 and says why.
 """
 
 import argparse
+import contextlib
 import os
 import shutil
 import subprocess
@@ -50,19 +54,23 @@ class Holtfs:
 
 def run(folder):
     os.chmod(folder, 0o755)
-    where = (Reference if harness.ARGS.on == "reference" else Holtfs)(folder)
-    try:
-        base = os.path.join(where.mnt, "base")
-        os.mkdir(base)
-        os.environ["POSIX_TEST_FOLDER"] = base
+    with contextlib.ExitStack() as stack:
+        kinds = {"POSIX_TEST_FOLDER": Reference if harness.ARGS.on == "reference" else Holtfs}
+        if harness.ARGS.beside_reference:
+            kinds["POSIX_TEST_REFERENCE"] = Reference
+        for variable, kind in kinds.items():
+            where = kind(folder)
+            stack.callback(where.end)
+            base = os.path.join(where.mnt, "base")
+            os.mkdir(base)
+            os.environ[variable] = base
         return subprocess.run(harness.ARGS.program, check=False).returncode
-    finally:
-        where.end()
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--on", choices=["reference", "device", "uring"], required=True)
+    parser.add_argument("--beside-reference", action="store_true")
     parser.add_argument("--holtfs", required=True)
     parser.add_argument("--mkfs", required=True)
     parser.add_argument("--fsck", required=True)

@@ -2,7 +2,9 @@
 
 #include <dirent.h>
 #include <grp.h>
+#include <sched.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -40,6 +42,19 @@ Err as(const User& user, const std::function<Err()>& work) {
   BOOST_REQUIRE_MESSAGE(WIFEXITED(status), "ended by signal " << WTERMSIG(status));
   BOOST_REQUIRE(WEXITSTATUS(status) != 255);
   return {WEXITSTATUS(status)};
+}
+
+Err where_read_only(const std::function<Err()>& work) {
+  return as(kRoot, [&] {
+    const std::string here = std::filesystem::current_path();
+    const bool mounted =
+        unshare(CLONE_NEWNS) == 0 &&
+        mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
+        mount(here.c_str(), here.c_str(), nullptr, MS_BIND, nullptr) == 0 &&
+        mount("none", here.c_str(), nullptr, MS_REMOUNT | MS_BIND | MS_RDONLY, nullptr) == 0 &&
+        chdir(here.c_str()) == 0;
+    return mounted ? work() : err(-1);
+  });
 }
 
 namespace {
@@ -167,18 +182,42 @@ bool same(const timespec& a, const timespec& b) {
   return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
 }
 
+std::string moved_between(const struct stat& before, const struct stat& after) {
+  std::string moved;
+  if (!same(before.st_atim, after.st_atim)) moved += 'a';
+  if (!same(before.st_mtim, after.st_mtim)) moved += 'm';
+  if (!same(before.st_ctim, after.st_ctim)) moved += 'c';
+  return moved;
+}
+
 }  // namespace
 
 std::string moved_times(const std::string& path, const std::function<void()>& work) {
   const struct stat before = stat_of(path);
   let_clocks_move();
   work();
-  const struct stat after = stat_of(path);
-  std::string moved;
-  if (!same(before.st_atim, after.st_atim)) moved += 'a';
-  if (!same(before.st_mtim, after.st_mtim)) moved += 'm';
-  if (!same(before.st_ctim, after.st_ctim)) moved += 'c';
-  return moved;
+  return moved_between(before, stat_of(path));
+}
+
+std::string moved_times_of(const std::vector<std::string>& paths,
+                           const std::function<void()>& work) {
+  std::vector<Fd> files;
+  std::vector<struct stat> before(paths.size());
+  for (const std::string& path : paths) {
+    files.push_back(open_file(path, O_PATH | O_NOFOLLOW));
+    NEEDS(fstat(files.back(), &before[files.size() - 1]));
+  }
+  let_clocks_move();
+  work();
+  std::string out;
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    struct stat after = {};
+    NEEDS(fstat(files[i], &after));
+    const std::string moved = moved_between(before[i], after);
+    if (i > 0) out += ' ';
+    out += moved.empty() ? "-" : moved;
+  }
+  return out;
 }
 
 std::string long_name(std::size_t size, char fill) { return std::string(size, fill); }

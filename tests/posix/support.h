@@ -71,6 +71,9 @@ inline constexpr gid_t kTeam = 70100;  // nobody's unless given
 // fails the test.
 Err as(const User& user, const std::function<Err()>& work);
 
+// What `work` returns as root where the working directory is mounted read-only.
+Err where_read_only(const std::function<Err()>& work);
+
 // A fresh folder for the case, of mode 0755 and owned by root, which is the working directory. The
 // umask is 022.
 struct Case {
@@ -110,6 +113,9 @@ inline bool exists(const std::string& path) {
 // The times of `path` that `work` moves, of "amc" in this order ("" if none). Long enough passes
 // before and after it for every clock to show.
 std::string moved_times(const std::string& path, const std::function<void()>& work);
+// The same of several files, whatever becomes of their names: "c - mc", with "-" for none.
+std::string moved_times_of(const std::vector<std::string>& paths,
+                           const std::function<void()>& work);
 
 // A name of `size` bytes.
 std::string long_name(std::size_t size, char fill = 'n');
