@@ -22,6 +22,7 @@
 #include <sys/statvfs.h>
 #include <sys/types.h>
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <functional>
@@ -112,9 +113,11 @@ class Filesystem {
   Outcome<Entry> link(const Caller& caller, Ino ino, Ino parent, std::string_view name);
   Outcome<void> unlink(const Caller& caller, Ino parent, std::string_view name);
   Outcome<void> rmdir(const Caller& caller, Ino parent, std::string_view name);
-  // `flags`: RENAME_EXCHANGE, or any of RENAME_NOREPLACE and RENAME_WHITEOUT.
-  Outcome<void> rename(const Caller& caller, Ino parent, std::string_view name, Ino new_parent,
-                       std::string_view new_name, unsigned flags);
+  // `flags`: RENAME_EXCHANGE, or any of RENAME_NOREPLACE and RENAME_WHITEOUT. Gives the directories
+  // that have another parent now, at most two; 0 for none.
+  using Moved = std::array<Ino, 2>;
+  Outcome<Moved> rename(const Caller& caller, Ino parent, std::string_view name, Ino new_parent,
+                        std::string_view new_name, unsigned flags);
 
   // Attributes.
   Outcome<Attr> getattr(const Caller& caller, Ino ino);
@@ -200,8 +203,9 @@ class Filesystem {
   template <class Work>
   auto alone(const Caller& caller, const Renaming& what, Work work);
   Outcome<bool> rename_file(const Caller& caller, const Renaming& what);
-  Outcome<bool> rename_directory(const Caller& caller, const Renaming& what);
-  Outcome<void> exchange(const Caller& caller, const Renaming& what);
+  // The directory's number, or 0.
+  Outcome<Ino> rename_directory(const Caller& caller, const Renaming& what);
+  Outcome<Moved> exchange(const Caller& caller, const Renaming& what);
   Outcome<void> sync_replacement(const Caller& caller, const Renaming& what);
   Outcome<DirPair> load_directories(const Caller& caller, const Renaming& what);
   Outcome<Moving> stage_departure(const Caller& caller, const Dir& dir, std::string_view name,

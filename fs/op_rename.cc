@@ -71,8 +71,9 @@ auto Filesystem::alone(const Caller& caller, const Renaming& what, Work work) {
   return work(caller);
 }
 
-Outcome<void> Filesystem::rename(const Caller& caller, Ino parent, std::string_view name,
-                                 Ino new_parent, std::string_view new_name, unsigned flags) {
+Outcome<Filesystem::Moved> Filesystem::rename(const Caller& caller, Ino parent,
+                                              std::string_view name, Ino new_parent,
+                                              std::string_view new_name, unsigned flags) {
   if (const int bad = check_name(name)) return fail(bad);
   if (const int bad = check_name(new_name)) return fail(bad);
   Renaming what{parent, name, new_parent, new_name, flags};
@@ -87,17 +88,17 @@ Outcome<void> Filesystem::rename(const Caller& caller, Ino parent, std::string_v
     what.whiteout = *ino;
   }
   if (caller.wait == holt::Wait::kYes) {
-    if (const auto synced = sync_replacement(caller, what); !synced) return synced;
+    if (const auto synced = sync_replacement(caller, what); !synced) return fail(synced.error());
   }
   while (true) {
     // Each declines when the name turns out to be of the other kind, which may change in between.
-    Outcome<bool> done = rename_file(caller, what);
-    if (done && !*done) {
-      done =
-          alone(caller, what, [&](const Caller& hasty) { return rename_directory(hasty, what); });
-    }
+    const Outcome<bool> done = rename_file(caller, what);
     if (!done) return fail(done.error());
-    if (*done) return {};
+    if (*done) return Moved{};
+    const Outcome<Ino> moved =
+        alone(caller, what, [&](const Caller& hasty) { return rename_directory(hasty, what); });
+    if (!moved) return fail(moved.error());
+    if (*moved != Ino{}) return Moved{parent == new_parent ? Ino{} : *moved};
   }
 }
 
@@ -260,8 +261,8 @@ Outcome<bool> Filesystem::rename_file(const Caller& caller, const Renaming& what
   return true;
 }
 
-// True when done; false when the name is not a directory's. REQUIRES: the gate, exclusively.
-Outcome<bool> Filesystem::rename_directory(const Caller& caller, const Renaming& what) {
+// 0 when the name is not a directory's. REQUIRES: the gate, exclusively.
+Outcome<Ino> Filesystem::rename_directory(const Caller& caller, const Renaming& what) {
   Outcome<DirPair> dirs = load_directories(caller, what);
   if (!dirs) return fail(dirs.error());
   Dir &from = dirs->from, &to = dirs->to();
@@ -269,7 +270,7 @@ Outcome<bool> Filesystem::rename_directory(const Caller& caller, const Renaming&
   const auto source = find_marker(*store_, caller.wait, from.prefix, what.name);
   if (!source) return fail(source.error());
   if (!*source) return fail(ENOENT);
-  if ((*source)->tag != Tag::kDirectory) return false;
+  if ((*source)->tag != Tag::kDirectory) return Ino{};
   const Ino ino = (*source)->ino;
   if (is_within(to.node, ino)) return fail(EINVAL);
   const auto target = find_marker(*store_, caller.wait, to.prefix, what.new_name);
@@ -277,7 +278,7 @@ Outcome<bool> Filesystem::rename_directory(const Caller& caller, const Renaming&
   const bool replaces = target->has_value();
   if (replaces && (what.flags & RENAME_NOREPLACE) != 0) return fail(EEXIST);
   if (replaces && (*target)->tag != Tag::kDirectory) return fail(ENOTDIR);
-  if (replaces && (*target)->ino == ino) return true;
+  if (replaces && (*target)->ino == ino) return ino;
 
   const std::string new_prefix = schema::child_prefix(to.prefix, what.new_name);
   if (new_prefix.size() > schema::kMaxPrefixBytes) return fail(ENAMETOOLONG);
@@ -312,12 +313,12 @@ Outcome<bool> Filesystem::rename_directory(const Caller& caller, const Renaming&
   if (what.whiteout != Ino{}) inodes_.fetch_add(1, std::memory_order_relaxed);
   finish_removal(std::move(removed), old_node.get(), *lsn);
   finish_arrival(*moving, nodes_.pin(ino).get(), to, what.new_name);
-  return true;
+  return ino;
 }
 
 // RENAME_EXCHANGE: two names change places, whatever they stand for. Rare, so it always has the
 // namespace to itself. REQUIRES: the gate, exclusively.
-Outcome<void> Filesystem::exchange(const Caller& caller, const Renaming& what) {
+Outcome<Filesystem::Moved> Filesystem::exchange(const Caller& caller, const Renaming& what) {
   Outcome<DirPair> dirs = load_directories(caller, what);
   if (!dirs) return fail(dirs.error());
   Dir &from = dirs->from, &to = dirs->to();
@@ -326,7 +327,7 @@ Outcome<void> Filesystem::exchange(const Caller& caller, const Renaming& what) {
   if (!a) return fail(a.error());
   const Outcome<Moving> b = stage_departure(caller, to, what.new_name, batch);
   if (!b) return fail(b.error());
-  if (a->marker.ino == b->marker.ino) return {};
+  if (a->marker.ino == b->marker.ino) return Moved{};
   const bool a_is_dir = a->marker.tag == Tag::kDirectory;
   const bool b_is_dir = b->marker.tag == Tag::kDirectory;
   if (a_is_dir && is_within(to.node, a->marker.ino)) return fail(EINVAL);
@@ -357,7 +358,8 @@ Outcome<void> Filesystem::exchange(const Caller& caller, const Renaming& what) {
 
   finish_arrival(*a, nodes_.pin(a->marker.ino).get(), to, what.new_name);
   finish_arrival(*b, nodes_.pin(b->marker.ino).get(), from, what.name);
-  return {};
+  if (dirs->same) return Moved{};
+  return Moved{a_is_dir ? a->marker.ino : Ino{}, b_is_dir ? b->marker.ino : Ino{}};
 }
 
 }  // namespace holtfs

@@ -17,10 +17,10 @@ constexpr std::size_t kMaxAttrValue = XATTR_SIZE_MAX;
 bool is_acl(std::string_view name) { return name == kAccessAclXattr || name == kDefaultAclXattr; }
 
 // 0, or the errno for a name that cannot be an xattr's.
-int check_attr(std::string_view name) {
+int check_attr(std::string_view name, bool acls) {
   if (name.empty() || name.size() > kMaxAttrName) return ERANGE;
   if (name.find('\0') != name.npos) return EINVAL;
-  if (is_acl(name)) return 0;
+  if (is_acl(name)) return acls ? 0 : EOPNOTSUPP;
   for (const std::string_view space : {"user.", "trusted.", "security."}) {
     if (name.starts_with(space)) return name.size() > space.size() ? 0 : EINVAL;
   }
@@ -39,15 +39,15 @@ Outcome<void> Filesystem::stage_xattr(const Located& at, std::string_view name,
   set_flag(after, flags_of_xattr(name), true);
   if (at.orphan != nullptr) {
     const bool exists = at.orphan->xattrs.contains(name);
-    if (exists && flags == XATTR_CREATE) return fail(EEXIST);
-    if (!exists && flags == XATTR_REPLACE) return fail(ENODATA);
+    if (exists && (flags & XATTR_CREATE) != 0) return fail(EEXIST);
+    if (!exists && (flags & XATTR_REPLACE) != 0) return fail(ENODATA);
     at.orphan->xattrs.insert_or_assign(std::string(name), std::string(value));
     return {};
   }
   const std::string key = at.xattr_prefix + std::string(name);
-  if (flags == XATTR_CREATE) {
+  if ((flags & XATTR_CREATE) != 0) {
     batch.insert(key, value);
-  } else if (flags == XATTR_REPLACE) {
+  } else if ((flags & XATTR_REPLACE) != 0) {
     batch.replace(key, value);
   } else {
     batch.put(key, value);
@@ -57,10 +57,14 @@ Outcome<void> Filesystem::stage_xattr(const Located& at, std::string_view name,
 
 Outcome<void> Filesystem::setxattr(const Caller& caller, Ino ino, std::string_view name,
                                    std::string_view value, int flags) {
-  if (const int bad = check_attr(name)) return fail(bad);
+  if (const int bad = check_attr(name, options_.acl)) return fail(bad);
   if (is_acl(name)) return set_acl(caller, ino, name, value);
   if (value.size() > kMaxAttrValue) return fail(E2BIG);
   const auto set = [&](Inode& after, const Located& at, holt::Batch& batch) -> Outcome<void> {
+    if (flags == (XATTR_CREATE | XATTR_REPLACE)) {  // it can only fail
+      const Outcome<std::string> there = xattr_of(caller, at, name);
+      return fail(there ? Errno{EEXIST} : there.error());
+    }
     if (flags != XATTR_CREATE) {
       const Outcome<bool> same = has_xattr(caller, at, after, name, value);
       if (!same) return fail(same.error());
@@ -98,7 +102,7 @@ Outcome<bool> Filesystem::has_xattr(const Caller& caller, const Located& at, con
 }
 
 Outcome<std::string> Filesystem::getxattr(const Caller& caller, Ino ino, std::string_view name) {
-  if (const int bad = check_attr(name)) return fail(bad == ERANGE ? ENODATA : bad);
+  if (const int bad = check_attr(name, options_.acl)) return fail(bad == ERANGE ? ENODATA : bad);
   return read_inode(ino, [&](Node&, const Located& at) { return xattr_of(caller, at, name); });
 }
 
@@ -107,6 +111,7 @@ Outcome<std::string> Filesystem::listxattr(const Caller& caller, Ino ino) {
     std::string names;
     // trusted.* is for the administrator, whose capabilities nobody tells a FUSE daemon.
     const auto add = [&](std::string_view name) {
+      if (is_acl(name) && !options_.acl) return;
       if (caller.who.uid == 0 || !name.starts_with("trusted.")) names.append(name).push_back('\0');
     };
     if (at.orphan != nullptr) {
@@ -162,7 +167,7 @@ Outcome<void> Filesystem::stage_capability_loss(const Caller& caller, const Loca
 }
 
 Outcome<void> Filesystem::removexattr(const Caller& caller, Ino ino, std::string_view name) {
-  if (const int bad = check_attr(name)) return fail(bad == ERANGE ? ENODATA : bad);
+  if (const int bad = check_attr(name, options_.acl)) return fail(bad == ERANGE ? ENODATA : bad);
   const auto remove = [&](Inode& after, const Located& at, holt::Batch& batch) -> Outcome<void> {
     // As ext4: an ACL that is not there can be removed.
     if (is_acl(name) && (after.flags & flags_of_xattr(name) & ~kHasXattrs) == 0) return {};

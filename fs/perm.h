@@ -18,8 +18,8 @@ namespace holtfs {
 struct Credentials {
   uid_t uid = 0;
   gid_t gid = 0;
-  // Whether `whom` has a supplementary group. No request tells them, so they are only asked for when
-  // it matters; null when there are none.
+  // Whether `whom` has a supplementary group. No request tells them, so they are only asked for
+  // when it matters; null when there are none.
   bool (*has_group)(const void* whom, gid_t group) = nullptr;
   const void* whom = nullptr;
 

@@ -34,9 +34,14 @@ struct Connection {
   // Set when the mount is about to end: from then on the thread that takes a request also answers
   // it.
   std::atomic<bool> ending{false};
+  fuse_session* session = nullptr;
   std::atomic<bool> unmounted{false};      // by force, while it was busy
   std::atomic<std::uint64_t> deferred{0};  // requests to be answered by other threads
   Workers workers;                         // last: its threads use the rest
+
+  // The kernel writes back and drops the pages that it has of a file, or of a directory's listing.
+  // Not from a thread that has to take the WRITE requests which that brings about.
+  void forget_pages(Ino ino) { fuse_lowlevel_notify_inval_inode(session, number_of(ino), 0, 0); }
 };
 
 // Counts a request as one that another thread answers, for as long as it exists.

@@ -126,11 +126,16 @@ void on_fallocate(fuse_req_t request, fuse_ino_t ino, int mode, off_t offset, of
       kAnswerDone);
 }
 
+// The kernel asks without having written back what was stored through a mapping: it is told to,
+// by a worker, before the answer is looked for.
 void on_lseek(fuse_req_t request, fuse_ino_t ino, off_t offset, int whence,
               fuse_file_info*) noexcept {
+  Connection& connection = connection_of(request);
   serve(
       request,
-      [=](Filesystem& fs, const Caller&) {
+      [=, &connection](Filesystem& fs, const Caller& caller) -> Outcome<std::uint64_t> {
+        if (caller.wait == holt::Wait::kNo) return fail(kWouldWait);
+        if (!connection.ending) connection.forget_pages(Ino{ino});
         return fs.lseek(Ino{ino}, static_cast<std::uint64_t>(offset), whence);
       },
       [](Reply& reply, std::uint64_t& found) { reply.offset(found); });

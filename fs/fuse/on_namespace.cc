@@ -106,9 +106,15 @@ void on_rename(fuse_req_t request, fuse_ino_t parent, const char* name, fuse_ino
       request,
       [parent, name = std::string(name), new_parent, new_name = std::string(new_name), flags](
           Filesystem& fs, const Caller& caller) {
-        return done(fs.rename(caller, Ino{parent}, name, Ino{new_parent}, new_name, flags));
+        return fs.rename(caller, Ino{parent}, name, Ino{new_parent}, new_name, flags);
       },
-      kAnswerDone);
+      [&connection = connection_of(request)](Reply& reply, const Filesystem::Moved& moved) {
+        // The kernel's listing of it has another "..".
+        for (const Ino directory : moved) {
+          if (directory != Ino{}) connection.forget_pages(directory);
+        }
+        reply.done();
+      });
 }
 
 }  // namespace

@@ -193,6 +193,7 @@ std::string run_session(Filesystem& fs, const MountOptions& options,
     return fmt::format("cannot mount on {}: {}", options.mountpoint, why);
   }
   kept_message = nullptr;
+  connection.session = session.get();
   if (!uring.hint.empty()) log_info("{}", uring.hint);
   mounted();
   int result = 0;

@@ -5,7 +5,6 @@ import errno
 import mmap
 import os
 import random
-import stat
 import subprocess
 
 import harness
@@ -118,16 +117,6 @@ class Files(harness.MountedTest):
         os.fsync(folder)
         os.close(folder)
         os.sync()
-
-    def test_writing_clears_set_id_bits_for_ordinary_users(self):
-        path = self.make("f")
-        self.mount_for_all()
-        os.chmod(self.mnt, 0o777)
-        for mode, left in ((0o4777, 0o777), (0o2777, 0o777), (0o2767, 0o2767)):
-            os.chmod(path, mode)
-            subprocess.run(["setpriv", "--reuid=1234", "--regid=1234", "--clear-groups",
-                            "sh", "-c", f"echo x >> {path}"], check=True)
-            self.assertEqual(oct(stat.S_IMODE(os.stat(path).st_mode)), oct(left))
 
     def test_direct_io(self):
         fd = os.open(self.path("f"), os.O_CREAT | os.O_RDWR | os.O_DIRECT)

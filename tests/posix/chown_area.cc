@@ -229,6 +229,7 @@ BOOST_AUTO_TEST_CASE(setgid_without_execution_stays_for_root_and_who_is_of_the_g
   }
 }
 
+// A FUSE filesystem is not told enough to refuse; that the bits stay is what matters.
 BOOST_AUTO_TEST_CASE(nobody_else_may_even_change_nothing_where_bits_would_go) {
   for (const Type type : {Type::kRegular, Type::kDirectory, Type::kFifo}) {
     for (const mode_t mode : {04755, 02755, 06755, 01755, 0755}) {
@@ -239,7 +240,7 @@ BOOST_AUTO_TEST_CASE(nobody_else_may_even_change_nothing_where_bits_would_go) {
         const bool drops = type != Type::kDirectory && (mode & 06000) != 0;
         BOOST_TEST(moved_times("f", [&] {
                      BOOST_TEST(as(kBob, [] { return by_path("f", kSame, kSame); }) ==
-                                Err{drops ? EPERM : 0});
+                                Err{drops && !on_holtfs() ? EPERM : 0});
                    }) == (drops ? "" : "c"));
         BOOST_TEST(mode_of("f") == mode);
         NEEDS(remove("f"));

@@ -201,8 +201,9 @@ BOOST_AUTO_TEST_CASE(of_a_fifo_shows_what_passes_in_its_times) {
   char byte = '1';
   const auto put = [&] { NEEDS(write(fd, &byte, 1)); };
   const auto get = [&] { NEEDS(read(fd, &byte, 1)); };
-  BOOST_TEST(moved_times("fifo", put) == "mc");
-  BOOST_TEST(moved_times("fifo", get) == "a");
+  // The kernel serves fifos by itself and leaves the times of a FUSE filesystem's alone.
+  BOOST_TEST(moved_times("fifo", put) == (on_holtfs() ? "" : "mc"));
+  BOOST_TEST(moved_times("fifo", get) == (on_holtfs() ? "" : "a"));
 }
 
 BOOST_AUTO_TEST_CASE(of_a_socket_makes_one_nobody_listens_on) {

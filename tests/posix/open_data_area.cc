@@ -138,8 +138,13 @@ BOOST_AUTO_TEST_CASE(O_DIRECT_refuses_what_is_not_aligned) {
     std::size_t at, size;
     off_t offset;
     int wanted;
-  } rows[] = {{0, kBlock, 0, 0},      {0, 512, 512, 0},      {0, 100, 0, EINVAL},
-              {0, kBlock, 1, EINVAL}, {0, 513, 512, EINVAL}, {1, kBlock, 0, EINVAL}};
+  } rows[] = {{0, kBlock, 0, 0},
+              {0, 512, 512, 0},
+              {0, 100, 0, EINVAL},
+              {0, kBlock, 1, EINVAL},
+              {0, 513, 512, EINVAL},
+              // No FUSE filesystem is told the address.
+              {1, kBlock, 0, on_holtfs() ? 0 : EINVAL}};
   for (const auto& row : rows) {
     BOOST_TEST_CONTEXT(row.size << " bytes at " << row.offset << " from " << row.at) {
       FAILS(pread(fd, bytes.get() + row.at, row.size, row.offset), row.wanted);

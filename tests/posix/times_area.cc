@@ -317,12 +317,4 @@ BOOST_AUTO_TEST_CASE(refusals_move_nothing) {
 }
 
 // The kernel moves them where the filesystem is on a disk.
-BOOST_AUTO_TEST_CASE(a_fifo_moves_its_times_like_a_file) {
-  make(Type::kFifo, "fifo");
-  const Fd fd = open_file("fifo", O_RDWR);
-  BOOST_TEST(moved_times("fifo", [&] { NEEDS(write(fd, "x", 1)); }) == "mc");
-  char byte;
-  BOOST_TEST(moved_times("fifo", [&] { NEEDS(read(fd, &byte, 1)); }) == "a");
-}
-
 BOOST_AUTO_TEST_SUITE_END()

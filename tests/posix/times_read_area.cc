@@ -140,7 +140,7 @@ BOOST_AUTO_TEST_CASE(reading_at_the_end_moves_atime) {
       BOOST_TEST(moved_times("f", [&] {
                    char byte;
                    BOOST_TEST(pread(fd, &byte, 1, std::ssize(content)) == 0);
-                 }) == "a");
+                 }) == (on_holtfs() ? "" : "a"));  // the kernel knows that there is nothing
       NEEDS(unlink("f"));
     }
   }

@@ -237,14 +237,6 @@ BOOST_AUTO_TEST_CASE(contents_are_always_ready) {
   BOOST_TEST(write(fd, "x", 1) == 1);
 }
 
-BOOST_AUTO_TEST_CASE(a_fifo_moves_its_times) {
-  NEEDS(mkfifo("fifo", 0666));
-  const Fd fd = open_file("fifo", O_RDWR);
-  char byte;
-  BOOST_TEST(moved_times("fifo", [&] { (void)!write(fd, "x", 1); }) == "mc");
-  BOOST_TEST(moved_times("fifo", [&] { (void)!read(fd, &byte, 1); }) == "a");
-}
-
 BOOST_AUTO_TEST_CASE(a_fifo_carries_bytes) {
   NEEDS(mkfifo("fifo", 0666));
   FAILS(open("fifo", O_WRONLY | O_NONBLOCK), ENXIO);
