@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fmt/format.h>
 
+#include <optional>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -18,7 +19,8 @@ namespace {
 // What an inode's record says of its xattrs, and what there is.
 struct Xattrs {
   std::uint8_t said = 0, found = 0;  // flags
-  std::uint32_t mode = 0, acl_mode = 0;
+  std::uint32_t mode = 0;
+  std::optional<std::uint32_t> acl_mode;  // of a sound access ACL
 
   void say(const Inode& inode) {
     said = inode.flags;
@@ -270,10 +272,10 @@ void Checker::check_xattrs(const Xattrs& xattrs, const std::string& where) {
   differs(kHasCapability, "a capability");
   differs(kHasAccessAcl, "an access ACL");
   differs(kHasDefaultAcl, "a default ACL");
-  const bool has_acl = (xattrs.said & xattrs.found & kHasAccessAcl) != 0;
-  if (has_acl && xattrs.acl_mode != (xattrs.mode & 0777)) {  // R4
+  const bool says_acl = (xattrs.said & kHasAccessAcl) != 0;
+  if (says_acl && xattrs.acl_mode && *xattrs.acl_mode != (xattrs.mode & 0777)) {  // R4
     problem("{} has mode {:o} and an ACL that says {:o}", where, xattrs.mode & 07777,
-            xattrs.acl_mode);
+            *xattrs.acl_mode);
   }
 }
 

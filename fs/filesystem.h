@@ -58,7 +58,7 @@ struct FilesystemOptions {
   holt::Options store;
   AtimePolicy atime = AtimePolicy::kRelative;
   bool diratime = true;  // false: directories' atimes stay as they are
-  bool acl = true;       // new files inherit their directory's default ACL
+  bool acl = true;       // false: ACLs are not shown, set or inherited; those there stay
   std::size_t max_open_host_files = 512;
   Credentials root;  // owner of the root of a filesystem that is made
 };
@@ -147,6 +147,9 @@ class Filesystem {
   Outcome<void> fallocate(const Caller& caller, Ino ino, int mode, std::uint64_t offset,
                           std::uint64_t length);
   Outcome<std::uint64_t> lseek(Ino ino, std::uint64_t offset, int whence);
+  // `lost` is called when a write or an allocation took set-ID bits away, before it returns: a
+  // kernel that is not told would still run the file with them. Set before anything else is called.
+  void on_setid_loss(std::function<void(Ino)> lost) { setid_lost_ = std::move(lost); }
   // Makes a file's contents durable; its attributes and names are for sync_async().
   Outcome<void> sync_contents(Ino ino);
   bool has_contents_to_sync(Ino ino);
@@ -265,6 +268,7 @@ class Filesystem {
   // A file's contents may be longer than its record says, and recovery has to look.
   std::atomic<bool> contents_unsure_{false};
   holt::Mutex state_mutex_{holt::Rank::kFsState};
+  std::function<void(Ino)> setid_lost_ = [](Ino) {};
   bool started_ = false;
   bool closed_ = false;
 };

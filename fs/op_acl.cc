@@ -5,6 +5,17 @@
 
 namespace holtfs {
 
+namespace {
+
+Outcome<Acl> stored_acl(std::string_view value, Ino ino) {
+  auto acl = Acl::parse(value);
+  if (acl) return std::move(*acl);
+  log_error("an ACL of inode {} is damaged", number_of(ino));
+  return fail(EIO);
+}
+
+}  // namespace
+
 // An access ACL sets the mode, and is not kept if that says all of it.
 Outcome<void> Filesystem::set_acl(const Caller& caller, Ino ino, std::string_view name,
                                   std::string_view value) {
@@ -47,11 +58,8 @@ Outcome<Filesystem::Xattrs> Filesystem::inherited_acls(const Caller& caller, con
   Outcome<std::string> value = load_value(
       caller, schema::directory_xattr_prefix(dir.prefix) + std::string(kDefaultAclXattr));
   if (!value) return fail(value.error());
-  auto access = Acl::parse(*value);
-  if (!access) {
-    log_error("the default ACL of inode {} is damaged", number_of(dir.before.ino));
-    return fail(EIO);
-  }
+  Outcome<Acl> access = stored_acl(*value, dir.before.ino);
+  if (!access) return fail(access.error());
   access->restrict(child.mode);
   Xattrs out;
   if (!access->is_mode()) {
@@ -72,11 +80,8 @@ Outcome<void> Filesystem::stage_mode(const Caller& caller, const Located& at, st
   if ((after.flags & kHasAccessAcl) == 0) return {};
   const Outcome<std::string> value = xattr_of(caller, at, kAccessAclXattr);
   if (!value) return fail(value.error());
-  auto acl = Acl::parse(*value);
-  if (!acl) {
-    log_error("the ACL of inode {} is damaged", number_of(after.ino));
-    return fail(EIO);
-  }
+  Outcome<Acl> acl = stored_acl(*value, after.ino);
+  if (!acl) return fail(acl.error());
   acl->set_mode(after.mode);
   return stage_xattr(at, kAccessAclXattr, acl->xattr(), 0, after, batch);
 }

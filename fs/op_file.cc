@@ -52,6 +52,14 @@ Outcome<std::size_t> read_host(const HostFileRef& file, Ino ino, std::uint64_t o
   return done;
 }
 
+// Whether that changes the mode, of which the kernel then has to be told: it believes the one it
+// has, and no answer to a write carries another.
+bool take_setid(const Caller& caller, Inode& inode) {
+  const std::uint32_t before = inode.mode;
+  inode.mode = without_setid(inode, caller.who);
+  return inode.mode != before;
+}
+
 }  // namespace
 
 Outcome<std::size_t> Filesystem::read(const Caller& caller, Ino ino, std::uint64_t offset,
@@ -119,6 +127,7 @@ Outcome<std::size_t> Filesystem::write(const Caller& caller, Ino ino, std::uint6
   }
   const auto extent = (*file)->extent();
   if (!extent) return undo_contents(caller, ino, extent.error());
+  bool lost_setid = false;
   const Outcome<Inode> inode =
       change_inode(caller, ino, [&](Inode& after, const Located& at, holt::Batch& batch) {
         if (!after.is_regular()) return Outcome<void>(fail(EINVAL));
@@ -126,10 +135,11 @@ Outcome<std::size_t> Filesystem::write(const Caller& caller, Ino ino, std::uint6
         after.size = std::max(after.size, offset + done);
         after.blocks = extent->blocks;
         after.mtime = after.ctime = now();
-        if (drop_setid) after.mode = without_setid(after, caller.who);
+        if (drop_setid) lost_setid = take_setid(caller, after);
         return stage_capability_loss(caller, at, after, batch);
       });
   if (!inode) return undo_contents(caller, ino, inode.error());
+  if (lost_setid) setid_lost_(ino);
   return done;
 }
 
@@ -231,6 +241,7 @@ Outcome<void> Filesystem::fallocate(const Caller& caller, Ino ino, int mode, std
   if (!allocated) return undo_contents(caller, ino, allocated.error());
   const auto extent = (*file)->extent();
   if (!extent) return undo_contents(caller, ino, extent.error());
+  bool lost_setid = false;
   const Outcome<Inode> inode =
       change_inode(caller, ino, [&](Inode& after, const Located& at, holt::Batch& batch) {
         after.placement = Placement::kBulk;
@@ -238,10 +249,11 @@ Outcome<void> Filesystem::fallocate(const Caller& caller, Ino ino, int mode, std
         after.blocks = extent->blocks;
         after.mtime = after.ctime = now();
         // The kernel leaves it to the filesystem here, without telling who may keep them.
-        if (caller.who.uid != 0) after.mode = without_setid(after, caller.who);
+        if (caller.who.uid != 0) lost_setid = take_setid(caller, after);
         return stage_capability_loss(caller, at, after, batch);
       });
   if (!inode) return undo_contents(caller, ino, inode.error());
+  if (lost_setid) setid_lost_(ino);
   return {};
 }
 

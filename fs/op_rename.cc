@@ -64,7 +64,9 @@ auto Filesystem::alone(const Caller& caller, const Renaming& what, Work work) {
       if (const Outcome<Entry> entry = lookup(caller, dir, name)) forget(entry->attr.ino, 1);
     }
     const holt::ExclusiveGate gate(gate_);
-    auto done = work(Caller{.who = caller.who, .wait = holt::Wait::kNo});
+    Caller hasty = caller;
+    hasty.wait = holt::Wait::kNo;
+    auto done = work(hasty);
     if (done || done.error() != kWouldWait) return done;
   }
   const holt::ExclusiveGate gate(gate_);
@@ -181,15 +183,11 @@ Outcome<void> Filesystem::stage_old_name(const Caller& caller, const Renaming& w
   inherit(from.before, caller.who, whiteout);
   const Outcome<Xattrs> acls = inherited_acls(caller, from, whiteout);
   if (!acls) return fail(acls.error());
-  if (acls->empty()) {
-    batch.put(moving.key, encode(whiteout));
-  } else {
-    // Its xattrs' place is still taken by what moves away: it is kept as if it had several names.
-    batch.put(moving.key, encode(Marker{Tag::kLink, type_of(whiteout.mode), whiteout.ino}));
-    batch.put(schema::link_key(whiteout.ino), encode(whiteout));
-    const std::string xattr_prefix = schema::link_xattr_prefix(whiteout.ino);
-    for (const auto& [xattr, value] : *acls) batch.put(xattr_prefix + std::string(xattr), value);
-  }
+  // In the link space, because the place of its xattrs is still taken by what moves away.
+  batch.put(moving.key, encode(Marker{Tag::kLink, type_of(whiteout.mode), whiteout.ino}));
+  batch.put(schema::link_key(whiteout.ino), encode(whiteout));
+  const std::string xattr_prefix = schema::link_xattr_prefix(whiteout.ino);
+  for (const auto& [xattr, value] : *acls) batch.put(xattr_prefix + std::string(xattr), value);
   from.count_entries(0, subdirectories);
   return {};
 }

@@ -4,7 +4,6 @@
 // R3: the record says whether there are any, so that removing a file with none touches one place.
 #include <sys/xattr.h>
 
-#include "fs/acl.h"
 #include "fs/ops.h"
 
 namespace holtfs {

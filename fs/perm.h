@@ -9,6 +9,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <functional>
 
 #include "fs/inode.h"
 
@@ -18,14 +19,11 @@ namespace holtfs {
 struct Credentials {
   uid_t uid = 0;
   gid_t gid = 0;
-  // Whether `whom` has a supplementary group. No request tells them, so they are only asked for
-  // when it matters; null when there are none.
-  bool (*has_group)(const void* whom, gid_t group) = nullptr;
-  const void* whom = nullptr;
+  // Whether a group is among the supplementary ones. No request tells them, so they are only asked
+  // for when it matters; empty when there are none.
+  std::function<bool(gid_t group)> has_group = {};
 
-  bool in_group(gid_t group) const {
-    return group == gid || (has_group != nullptr && has_group(whom, group));
-  }
+  bool in_group(gid_t group) const { return group == gid || (has_group && has_group(group)); }
 };
 
 // Whether `who` may access with the bits of access(2) in `mask`.

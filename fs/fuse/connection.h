@@ -37,11 +37,19 @@ struct Connection {
   fuse_session* session = nullptr;
   std::atomic<bool> unmounted{false};      // by force, while it was busy
   std::atomic<std::uint64_t> deferred{0};  // requests to be answered by other threads
-  Workers workers;                         // last: its threads use the rest
+  // Last: their threads use the rest.
+  Workers workers;
+  Workers seekers{1};
 
-  // The kernel writes back and drops the pages that it has of a file, or of a directory's listing.
-  // Not from a thread that has to take the WRITE requests which that brings about.
-  void forget_pages(Ino ino) { fuse_lowlevel_notify_inval_inode(session, number_of(ino), 0, 0); }
+  // The kernel writes back and drops the pages from `offset` on that it has of a file, or of a
+  // directory's listing. Not from a thread that READ or WRITE requests may wait for.
+  void forget_pages(Ino ino, std::uint64_t offset = 0) {
+    fuse_lowlevel_notify_inval_inode(session, number_of(ino), static_cast<off_t>(offset), 0);
+  }
+  // The kernel asks for the attributes again; from any thread.
+  void forget_attributes(Ino ino) {
+    fuse_lowlevel_notify_inval_inode(session, number_of(ino), -1, 0);
+  }
 };
 
 // Counts a request as one that another thread answers, for as long as it exists.
@@ -67,13 +75,12 @@ inline Connection& connection_of(fuse_req_t request) {
 }
 
 // For Credentials::has_group.
-inline bool request_has_group(const void* request, gid_t group) {
-  auto* const asked = static_cast<fuse_req_t>(const_cast<void*>(request));
+inline bool request_has_group(fuse_req_t request, gid_t group) {
   std::vector<gid_t> groups(32);
-  int count = fuse_req_getgroups(asked, static_cast<int>(groups.size()), groups.data());
+  int count = fuse_req_getgroups(request, static_cast<int>(groups.size()), groups.data());
   if (count > std::ssize(groups)) {
     groups.resize(static_cast<std::size_t>(count));
-    count = fuse_req_getgroups(asked, count, groups.data());
+    count = fuse_req_getgroups(request, count, groups.data());
   }
   groups.resize(static_cast<std::size_t>(std::clamp<std::ptrdiff_t>(count, 0, std::ssize(groups))));
   return std::ranges::count(groups, group) > 0;
@@ -81,12 +88,12 @@ inline bool request_has_group(const void* request, gid_t group) {
 
 inline Caller caller_of(fuse_req_t request, holt::Wait wait) {
   const fuse_ctx* const context = fuse_req_ctx(request);
-  return {.who = {.uid = context->uid,
-                  .gid = context->gid,
-                  .has_group = request_has_group,
-                  .whom = request},
-          .umask = context->umask,
-          .wait = wait};
+  return {
+      .who = {.uid = context->uid,
+              .gid = context->gid,
+              .has_group = [request](gid_t group) { return request_has_group(request, group); }},
+      .umask = context->umask,
+      .wait = wait};
 }
 
 // Answers when everything changed so far is durable.

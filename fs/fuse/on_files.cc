@@ -126,19 +126,34 @@ void on_fallocate(fuse_req_t request, fuse_ino_t ino, int mode, off_t offset, of
       kAnswerDone);
 }
 
-// The kernel asks without having written back what was stored through a mapping: it is told to,
-// by a worker, before the answer is looked for.
-void on_lseek(fuse_req_t request, fuse_ino_t ino, off_t offset, int whence,
+// Whether what the host says cannot change by what is still to be written back, which only makes
+// holes into data.
+bool is_final(Filesystem& fs, Ino ino, int whence, std::uint64_t offset, std::uint64_t found) {
+  if (whence == SEEK_DATA) return found == offset;
+  const Outcome<Attr> attr = fs.getattr({.who = {}, .wait = holt::Wait::kNo}, ino);
+  return attr && found >= attr->size;  // no hole but the end
+}
+
+// The kernel asks without having written back what was stored through a mapping: where that may
+// matter, it is told to before the host is asked again. By a thread of its own: it waits for READ
+// and WRITE requests, which the workers may have to carry out.
+void on_lseek(fuse_req_t request, fuse_ino_t ino, off_t start, int whence,
               fuse_file_info*) noexcept {
   Connection& connection = connection_of(request);
-  serve(
-      request,
-      [=, &connection](Filesystem& fs, const Caller& caller) -> Outcome<std::uint64_t> {
-        if (caller.wait == holt::Wait::kNo) return fail(kWouldWait);
-        if (!connection.ending) connection.forget_pages(Ino{ino});
-        return fs.lseek(Ino{ino}, static_cast<std::uint64_t>(offset), whence);
-      },
-      [](Reply& reply, std::uint64_t& found) { reply.offset(found); });
+  Reply reply(connection.settings, request);
+  const auto offset = static_cast<std::uint64_t>(start);
+  const auto seek = [=, &fs = connection.fs] { return fs.lseek(Ino{ino}, offset, whence); };
+  const auto answer = [](Reply& to, const Outcome<std::uint64_t>& found) {
+    found ? to.offset(*found) : to.error(value_of(found.error()));
+  };
+  const Outcome<std::uint64_t> found = seek();
+  const bool known = found && is_final(connection.fs, Ino{ino}, whence, offset, *found);
+  if (known || connection.ending) return answer(reply, found);
+  connection.seekers.post(
+      [=, &connection, token = Deferred(connection), reply = std::move(reply)]() mutable {
+        connection.forget_pages(Ino{ino}, offset);
+        answer(reply, seek());
+      });
 }
 
 // Contents first, by a worker if there are any, then the log, which answers for the whole group.

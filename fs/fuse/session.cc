@@ -194,6 +194,7 @@ std::string run_session(Filesystem& fs, const MountOptions& options,
   }
   kept_message = nullptr;
   connection.session = session.get();
+  fs.on_setid_loss([&connection](Ino ino) { connection.forget_attributes(ino); });
   if (!uring.hint.empty()) log_info("{}", uring.hint);
   mounted();
   int result = 0;

@@ -120,13 +120,9 @@ BOOST_FIXTURE_TEST_CASE(a_set_group_id_bit_goes_when_a_stranger_to_the_group_set
   for (const bool member : {true, false}) {
     BOOST_TEST(code(fs->setattr(who, file, {.uid = 1, .gid = other})) == 0);
     BOOST_TEST(code(fs->setattr(who, file, {.mode = 02770})) == 0);
-    const Caller owner{.who = {.uid = 1,
-                               .gid = 1,
-                               .has_group =
-                                   [](const void* is_member, gid_t group) {
-                                     return *static_cast<const bool*>(is_member) && group == 4242;
-                                   },
-                               .whom = &member}};
+    const Caller owner{.who = {.uid = 1, .gid = 1, .has_group = [member](gid_t group) {
+                                 return member && group == 4242;
+                               }}};
     BOOST_TEST(code(fs->setxattr(owner, file, kAccessAclXattr, kNamed, 0)) == 0);
     BOOST_TEST(mode(file) == (member ? 02771U : 0771U));
   }

@@ -1,9 +1,9 @@
 // What the areas of tests/posix share: errnos with names, a folder for every case, other users,
 // and which times a call moves.
 //
-// An area is a program of cases. It runs as root in the folder that POSIX_TEST_FOLDER names: on
-// ext4 first, the reference, which shows that what is expected is right, and then on holtfs over
-// each transport (run.py).
+// An area is a suite of cases, NAME_ in NAME_area.cc; all are one program. It runs as root in the
+// folder that POSIX_TEST_FOLDER names: on ext4, the reference, which shows that what is expected is
+// right, and on holtfs over each transport (run.py).
 //
 // Thread safety: one case runs at a time, in one thread.
 #pragma once

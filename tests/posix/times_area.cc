@@ -316,5 +316,4 @@ BOOST_AUTO_TEST_CASE(refusals_move_nothing) {
   });
 }
 
-// The kernel moves them where the filesystem is on a disk.
 BOOST_AUTO_TEST_SUITE_END()

@@ -237,6 +237,22 @@ BOOST_AUTO_TEST_CASE(contents_are_always_ready) {
   BOOST_TEST(write(fd, "x", 1) == 1);
 }
 
+// Without a stat() in between, which might be what makes the kernel look.
+BOOST_AUTO_TEST_CASE(set_ids_are_gone_for_whoever_runs_the_file_next) {
+  for (const bool allocates : {false, true}) {
+    make_file("f", "content", 0777);
+    NEEDS(chmod("f", 06777));
+    BOOST_TEST(as(kAlice, [&] {
+                 const Fd fd(open("f", O_WRONLY));
+                 return err(allocates ? fallocate(fd, 0, 0, 10) : pwrite(fd, "x", 1, 0));
+               }) == Err{0});
+    struct statx seen = {};
+    NEEDS(statx(AT_FDCWD, "f", AT_STATX_DONT_SYNC, STATX_MODE, &seen));
+    BOOST_TEST((seen.stx_mode & 07777) == 0777);
+    NEEDS(unlink("f"));
+  }
+}
+
 BOOST_AUTO_TEST_CASE(a_fifo_carries_bytes) {
   NEEDS(mkfifo("fifo", 0666));
   FAILS(open("fifo", O_WRONLY | O_NONBLOCK), ENXIO);

@@ -8,7 +8,7 @@ PACKAGES_build=(
 )
 PACKAGES_test=(
   clang-19 clang-format-19 clang-tidy-19 libclang-rt-19-dev llvm-19
-  python3 shellcheck attr acl
+  python3 shellcheck e2fsprogs
 )
 PACKAGES_bench=(
   libbenchmark-dev liblmdb-dev librocksdb-dev libsqlite3-dev fio

@@ -20,7 +20,7 @@ inline constexpr int kActors = 3;
 inline constexpr int kSlots = 4;  // open files of each actor
 
 struct Op {
-  std::size_t call = 0;  // index of the table in call.cc
+  std::size_t call = 0;  // index of the table in perform.cc
   int actor = 0;
   int slot = 0, slot2 = 0;
   std::string path = "-", path2 = "-";
