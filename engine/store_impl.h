@@ -58,8 +58,8 @@ class Store::Impl {
   Lsn recovered_{};  // where replay stands; changed inside the gate while checkpoints may run
   bool closed_ = false;
 
-  Mutex work_turn_{
-      Rank::kWork};  // one at a time: each drop is one thread's business; taken before the gate
+  // One at a time: each drop is one thread's business.
+  Mutex work_turn_{Rank::kWork};
   Mutex work_mutex_{Rank::kLeaf};
   std::condition_variable work_;
   bool stopping_ GUARDED_BY(work_mutex_) = false;
