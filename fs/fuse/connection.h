@@ -23,7 +23,7 @@ namespace holtfs {
 
 struct Connection {
   Connection(Filesystem& served, std::size_t worker_threads)
-      : fs(served), workers(worker_threads) {}
+      : fs(served), workers(worker_threads), syncers(worker_threads) {}
 
   Filesystem& fs;
   ReplySettings settings;
@@ -37,8 +37,9 @@ struct Connection {
   fuse_session* session = nullptr;
   std::atomic<bool> unmounted{false};      // by force, while it was busy
   std::atomic<std::uint64_t> deferred{0};  // requests to be answered by other threads
-  // Last: their threads use the rest.
+  // Last: their threads use the rest. A sync is not to keep those waiting who need only a read.
   Workers workers;
+  Workers syncers;
   Workers seekers{1};
 
   // The kernel writes back and drops the pages from `offset` on that it has of a file, or of a

@@ -156,7 +156,8 @@ void on_lseek(fuse_req_t request, fuse_ino_t ino, off_t start, int whence,
       });
 }
 
-// Contents first, by a worker if there are any, then the log, which answers for the whole group.
+// Contents first, by a thread for syncs if there are any, then the log, which answers for the whole
+// group.
 void on_fsync(fuse_req_t request, fuse_ino_t ino, int, fuse_file_info*) noexcept {
   Connection& connection = connection_of(request);
   Reply reply(connection.settings, request);
@@ -169,7 +170,7 @@ void on_fsync(fuse_req_t request, fuse_ino_t ino, int, fuse_file_info*) noexcept
   };
   const bool contents = connection.fs.has_contents_to_sync(Ino{ino});
   if (!contents || connection.ending) return finish(std::move(reply), contents);
-  connection.workers.post([finish, token = Deferred(connection),
+  connection.syncers.post([finish, token = Deferred(connection),
                            reply = std::move(reply)]() mutable { finish(std::move(reply), true); });
 }
 

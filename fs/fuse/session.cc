@@ -27,6 +27,8 @@ namespace {
 // likes.
 constexpr double kTimeoutSeconds = 24 * 3600;
 constexpr std::size_t kWorkers = 8;
+// Requests of one core that may be under way, those that wait for a sync among them.
+constexpr unsigned kQueueDepth = 32;
 constexpr unsigned kMinThreads = 4, kMaxThreads = 64;
 
 struct SessionEnd {
@@ -63,7 +65,7 @@ SessionPtr make_session(const MountOptions& options, bool uring, Connection& con
   }
   for (const std::string& option : options.passed) add("-o" + option);
   if (options.debug) add("-d");
-  if (uring) add("-oio_uring");
+  if (uring) add(fmt::format("-oio_uring,io_uring_q_depth={}", kQueueDepth));
   SessionPtr session(fuse_session_new(&args, &handlers(), sizeof(fuse_lowlevel_ops), &connection));
   fuse_opt_free_args(&args);
   return session;

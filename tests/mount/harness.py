@@ -53,6 +53,7 @@ def main():
     parser.add_argument("--holtfs", required=True)
     parser.add_argument("--mkfs", required=True)
     parser.add_argument("--fsck", required=True)
+    parser.add_argument("--stall", help="the library that lets the daemon's host wait")
     parser.add_argument("--transport", choices=["device", "uring"], default="device")
     parser.add_argument("tests", nargs="*", help="names of tests, default all")
     global ARGS
@@ -101,11 +102,12 @@ def find_daemon(store):
 class Daemon:
     """A mounted store. The program returns once it is mounted, so nothing has to wait for that."""
 
-    def __init__(self, store, mountpoint, *options):
+    def __init__(self, store, mountpoint, *options, environment=None):
         self.store, self.mountpoint = store, mountpoint
         transport = "io_uring=on" if ARGS.transport == "uring" else "io_uring=off"
         command = [ARGS.holtfs, store, mountpoint, "-o", ",".join((transport,) + options)]
-        done = subprocess.run(command, stderr=subprocess.PIPE, text=True, timeout=DEADLINE_S)
+        done = subprocess.run(command, stderr=subprocess.PIPE, text=True, timeout=DEADLINE_S,
+                              env={**os.environ, **(environment or {})})
         if done.returncode != 0:
             raise RuntimeError(f"{command} ended with {done.returncode}: {done.stderr}")
         self.pid = find_daemon(store)
@@ -144,6 +146,7 @@ class MountedTest(unittest.TestCase):
     """A fresh store, mounted; unmounted and checked at the end."""
 
     options = ()
+    environment = None  # variables that the daemon gets besides its own
 
     def setUp(self):
         self.folder = tempfile.mkdtemp(prefix="holtfs-mount-")
@@ -156,7 +159,8 @@ class MountedTest(unittest.TestCase):
         self.mount()
 
     def mount(self, *options):
-        self.daemon = Daemon(self.store, self.mnt, *(self.options + options))
+        self.daemon = Daemon(self.store, self.mnt, *(self.options + options),
+                             environment=self.environment)
 
     def unmount(self):
         daemon, self.daemon = self.daemon, None
