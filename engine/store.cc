@@ -13,6 +13,10 @@ Result<std::unique_ptr<Store>> Store::open(const std::string& path, const Option
   PosixStorageOptions storage_options;
   storage_options.create = options.create_if_missing && !options.read_only;
   storage_options.read_only = options.read_only;
+  if (storage_options.create) {
+    // Before anything is made.
+    if (auto possible = Impl::check_log_size(options); !possible) return pass(possible);
+  }
   auto storage = open_posix_storage(path, storage_options);
   if (!storage) return pass(storage);
   auto store = open(std::move(*storage), options);

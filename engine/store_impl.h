@@ -25,6 +25,8 @@ class Store::Impl {
   Impl(std::unique_ptr<Storage> storage, const Options& options);
   ~Impl();
 
+  // Whether a new store can have a log of that size.
+  static Result<void> check_log_size(const Options& options);
   Result<void> open();
   Result<void> close();
   Result<Lsn> apply(const Batch& batch, Wait wait);

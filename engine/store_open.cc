@@ -35,19 +35,23 @@ std::array<unsigned char, 16> random_uuid() {
   return uuid;
 }
 
-Result<Superblock> describe_new_store(std::uint64_t wal_bytes) {
+Result<Superblock> describe_new_store(const Options& options) {
+  if (auto possible = Store::Impl::check_log_size(options); !possible) return pass(possible);
   Superblock superblock;
-  superblock.wal_bytes = wal_bytes / kLogUnit * kLogUnit;
+  superblock.wal_bytes = options.wal_bytes / kLogUnit * kLogUnit;
   superblock.wal_segments = kSegments;
   superblock.uuid = random_uuid();
-  if (superblock.wal_bytes < kMinLogBytes || superblock.wal_bytes > kMaxLogBytes) {
-    return fail(Code::kInvalid, fmt::format("the log must have between {} MiB and {} GiB",
-                                            kMinLogBytes >> 20, kMaxLogBytes >> 30));
-  }
   return superblock;
 }
 
 }  // namespace
+
+Result<void> Store::Impl::check_log_size(const Options& options) {
+  if (options.wal_bytes >= kMinLogBytes && options.wal_bytes / kLogUnit * kLogUnit <= kMaxLogBytes)
+    return {};
+  return fail(Code::kInvalid, fmt::format("the log must have between {} MiB and {} GiB",
+                                          kMinLogBytes >> 20, kMaxLogBytes >> 30));
+}
 
 Store::Impl::Impl(std::unique_ptr<Storage> storage, const Options& options)
     : options_(options), storage_(std::move(storage)) {}
@@ -67,8 +71,8 @@ Result<void> Store::Impl::open() {
   }
   if (!fresh && options_.error_if_exists)
     return fail(Code::kExists, "there is a store here already");
-  const auto superblock = fresh ? describe_new_store(options_.wal_bytes)
-                                : read_superblock(*storage_, blobs_, open_problems_);
+  const auto superblock =
+      fresh ? describe_new_store(options_) : read_superblock(*storage_, blobs_, open_problems_);
   if (!superblock) return std::unexpected(superblock.error());
   if (!fresh && !storage_->read_only()) {
     // A process that died before its last sync, or whose last sync failed, left a superblock that

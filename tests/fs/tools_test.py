@@ -73,6 +73,12 @@ class Tools(unittest.TestCase):
             self.assertEqual(run(ARGS.mkfs, folder).returncode, 0, there)
             self.assertEqual(run(ARGS.fsck, folder).returncode, 0, there)
 
+    def test_mkfs_leaves_nothing_behind_when_the_log_cannot_have_that_size(self):
+        store = os.path.join(self.folder, "x")
+        for size in ("4K", "100G"):
+            self.assertIn("log", self.refused(1, ARGS.mkfs, "--log-size", size, store))
+            self.assertFalse(os.path.exists(store))
+
     def test_wrong_usage(self):
         self.refused(2, ARGS.mkfs)
         self.refused(2, ARGS.mkfs, "--log-size", "huge", os.path.join(self.folder, "x"))
