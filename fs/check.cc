@@ -151,7 +151,6 @@ void Checker::visit_state(std::string_view value) {
   const auto state = decode_state(value);
   has_state_ = state.has_value();
   if (!has_state_) return;
-  if (state->version != kFsVersion) problem("the state record is of version {}", state->version);
   report_.clean = state->clean;
   next_ino_ = state->next_ino;
   said_inodes_ = state->inodes;
@@ -327,6 +326,11 @@ void Checker::check_host_files() {
 }  // namespace
 
 holt::Result<CheckReport> check(const holt::Store& store, const std::string& path) {
+  // Whose records look differently. A damaged state record is a finding like any other.
+  const auto state = read_state(store, path);
+  if (!state && state.error().code() == holt::Code::kInvalid) {
+    return std::unexpected(state.error());
+  }
   return Checker(store, path).run();
 }
 

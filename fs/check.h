@@ -23,7 +23,8 @@ struct CheckReport {
   bool clean = false;                      // it was
 };
 
-// `path` is the store's directory, for the host files.
+// `path` is the store's directory, for the host files. kInvalid when the filesystem is of another
+// version.
 holt::Result<CheckReport> check(const holt::Store& store, const std::string& path);
 
 }  // namespace holtfs

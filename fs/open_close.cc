@@ -1,8 +1,6 @@
 // Opening, making and closing a filesystem; inode numbers.
 #include <sys/stat.h>
 
-#include <fmt/format.h>
-
 #include "fs/ops.h"
 #include "fs/state.h"
 
@@ -58,26 +56,18 @@ holt::Result<void> Filesystem::close() {
 }
 
 holt::Result<void> Filesystem::start() {
-  std::string value;
-  auto got = store_->get(schema::state_key(), value);
-  if (!got && got.error().code() != holt::Code::kNotFound) return got;
+  const auto state = read_state(*store_, path_);
+  if (!state) return std::unexpected(state.error());
   bool clean = true;
-  if (!got) {
+  if (!*state) {
     if (options_.store.read_only) {
       return holt::fail(holt::Code::kInvalid, path_ + " holds no filesystem");
     }
     if (auto made = make_root(); !made) return made;
   } else {
-    const auto state = decode_state(value);
-    if (!state) return std::unexpected(state.error());
-    if (state->version != kFsVersion) {
-      return holt::fail(holt::Code::kInvalid,
-                        fmt::format("{} holds a filesystem of version {}; this program knows {}",
-                                    path_, state->version, kFsVersion));
-    }
-    next_ino_ = reserved_ino_ = state->next_ino;
-    inodes_ = static_cast<std::int64_t>(state->inodes);
-    clean = state->clean;
+    next_ino_ = reserved_ino_ = (*state)->next_ino;
+    inodes_ = static_cast<std::int64_t>((*state)->inodes);
+    clean = (*state)->clean;
   }
   if (options_.store.read_only) return {};
   if (!clean) {

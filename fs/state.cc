@@ -1,6 +1,10 @@
 #include "fs/state.h"
 
+#include <fmt/format.h>
+
 #include <cstring>
+
+#include "fs/schema.h"
 
 namespace holtfs {
 
@@ -15,6 +19,11 @@ std::string encode(const State& state) {
 
 holt::Result<State> decode_state(std::string_view value) {
   DiskState disk;
+  holt::Le32 version;
+  if (value.size() >= sizeof version) {
+    std::memcpy(&version, value.data(), sizeof version);
+    if (version != kFsVersion) return State{.version = version};
+  }
   if (value.size() != sizeof disk) {
     return holt::fail(holt::Code::kCorrupt, "the filesystem's state record has a wrong size");
   }
@@ -23,6 +32,21 @@ holt::Result<State> decode_state(std::string_view value) {
                .clean = disk.clean != 0,
                .next_ino = disk.next_ino,
                .inodes = disk.inodes};
+}
+
+holt::Result<std::optional<State>> read_state(const holt::Store& store, const std::string& path) {
+  std::string value;
+  const auto got = store.get(schema::state_key(), value);
+  if (!got && got.error().code() == holt::Code::kNotFound) return std::nullopt;
+  if (!got) return std::unexpected(got.error());
+  const auto state = decode_state(value);
+  if (!state) return std::unexpected(state.error());
+  if (state->version != kFsVersion) {
+    return holt::fail(holt::Code::kInvalid,
+                      fmt::format("{} holds a filesystem of version {}; this program knows {}",
+                                  path, state->version, kFsVersion));
+  }
+  return *state;
 }
 
 }  // namespace holtfs

@@ -1,16 +1,18 @@
 // The state record: what a filesystem remembers of itself as a whole.
 //
-// Thread safety: values and pure functions.
+// Thread safety: values, and functions without state.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <type_traits>
 
 #include "engine/base/le.h"
 #include "engine/base/result.h"
+#include "engine/holt.h"
 
 namespace holtfs {
 
@@ -35,7 +37,11 @@ struct State {
 };
 
 std::string encode(const State& state);
-// kCorrupt when the bytes are no state record. Whether the version is known is the caller's to ask.
+// kCorrupt when the bytes are no state record. Of a version that is not known only that is given;
+// it is the caller's to ask.
 holt::Result<State> decode_state(std::string_view value);
+// The state of the filesystem in `store`; nothing when there is none. kCorrupt, or kInvalid when it
+// is of another version, with `path` in the sentence.
+holt::Result<std::optional<State>> read_state(const holt::Store& store, const std::string& path);
 
 }  // namespace holtfs

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "fs/check.h"
+#include "fs/state.h"
 #include "tools/command_line.h"
 
 namespace {
@@ -23,6 +24,10 @@ int check_store(const holtfs::CommandLine& line, const std::string& path, bool v
     return line.complain(store.error().to_string(), kErrorsLeft);
   }
   if (!store) return line.complain(store.error().to_string(), kOperationalError);
+  const auto state = holtfs::read_state(**store, path);
+  if (!state && state.error().code() == holt::Code::kInvalid) {
+    return line.complain(state.error().to_string(), kOperationalError);
+  }
   const auto structure = (*store)->verify();
   if (!structure) return line.complain(structure.error().to_string(), kOperationalError);
   for (const std::string& problem : structure->problems) fmt::print("{}\n", problem);

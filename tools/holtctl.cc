@@ -75,6 +75,7 @@ void add_state(std::string_view value, Json& out) {
     return;
   }
   out["version"] = state->version;
+  if (state->version != holtfs::kFsVersion) return;  // the rest is not known
   out["clean"] = state->clean;
   out["next_ino"] = state->next_ino;
   out["inodes"] = state->inodes;

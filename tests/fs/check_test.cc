@@ -3,6 +3,7 @@
 #include <fstream>
 
 #include "fs/schema.h"
+#include "fs/state.h"
 #include "tests/fs/fixture.h"
 
 using namespace holtfs;
@@ -63,6 +64,19 @@ BOOST_FIXTURE_TEST_CASE(wrong_counts_of_a_directory, Damage) {
   dir.nlink = 9;
   put(dir_key, encode(dir));
   expect("directory /dir counts 9 links, there are 2");
+}
+
+BOOST_FIXTURE_TEST_CASE(a_filesystem_of_another_version_is_refused, Damage) {
+  const std::string state = encode(State{.version = kFsVersion + 1});
+  for (const std::string& bytes : {state, state + "more"}) {
+    put(std::string(schema::state_key()), bytes);
+    const auto report = check(*store, path());
+    BOOST_TEST((!report && report.error().code() == holt::Code::kInvalid));
+  }
+  BOOST_REQUIRE(store->close());
+  store.reset();
+  const auto opened = Filesystem::open(path(), options);
+  BOOST_TEST((!opened && opened.error().code() == holt::Code::kInvalid));
 }
 
 BOOST_FIXTURE_TEST_CASE(wrong_link_counts, Damage) {

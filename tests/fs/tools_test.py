@@ -98,6 +98,17 @@ class Tools(unittest.TestCase):
         self.assertEqual(done.returncode, 4, done)
         self.assertNotEqual(done.stdout + done.stderr, "")
 
+    def test_a_filesystem_of_another_version_is_refused_and_left_alone(self):
+        self.assertEqual(run(ARGS.set_version, self.store, "7").returncode, 0)
+        sentence = "holds a filesystem of version 7; this program knows 1"
+        self.assertIn(sentence, self.refused(8, ARGS.fsck, self.store))
+        if ARGS.holtfs:
+            mountpoint = os.path.join(self.folder, "mnt")
+            os.mkdir(mountpoint)
+            self.assertIn(sentence, self.refused(1, ARGS.holtfs, self.store, mountpoint))
+        done = run(ARGS.holtctl, "dump", self.store)
+        self.assertEqual(json.loads(done.stdout.splitlines()[0])["version"], 7)
+
     def test_fsck_takes_the_flags_that_fsck_8_passes(self):
         for flag in ("-a", "-p", "-y", "-n", "-f"):
             self.assertEqual(run(ARGS.fsck, flag, self.store).returncode, 0)
@@ -152,7 +163,7 @@ class Tools(unittest.TestCase):
 
 def main():
     parser = argparse.ArgumentParser()
-    for name in ("--mkfs", "--fsck", "--holtctl", "--man"):
+    for name in ("--mkfs", "--fsck", "--holtctl", "--man", "--set-version"):
         parser.add_argument(name, required=True)
     parser.add_argument("--holtfs")
     global ARGS
