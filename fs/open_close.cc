@@ -74,6 +74,9 @@ holt::Result<void> Filesystem::start() {
     if (auto recovered = recover(); !recovered) return recovered;
   }
   if (auto written = write_state(false); !written) return written;
+  // From here on host files change, which reach the disk in their own time: not before the word
+  // that they have to be looked at.
+  if (auto synced = store_->sync(); !synced) return synced;
   reaper_ = std::make_unique<Reaper>(
       *bulk_, [this](holt::Lsn lsn) { return store_->sync(lsn).has_value(); }, kReapInterval);
   started_ = true;

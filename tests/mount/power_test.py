@@ -72,6 +72,18 @@ class Power(harness.MountedTest):
         for i in range(30):
             self.assertEqual(self.content("d", "seven" if i == 7 else str(i)), b"x" * 100 * i)
 
+    def test_a_mount_is_known_as_not_clean_before_contents_change(self):
+        self.mount("commit=3600")
+        os.stat(self.mnt)  # it is served
+        copy = os.path.join(self.folder, "copy")
+        run("cp", "--sparse=always", self.image, copy)
+        self.unmount()
+        self.detach()
+        self.attach(copy)
+        status, output = harness.fsck(self.store)
+        self.assertEqual(status, 0, output)
+        self.assertIn("not unmounted in order", output)
+
     def test_sync_makes_every_change_durable(self):
         for option in ("sync", "dirsync"):
             self.mount("commit=3600", option)
