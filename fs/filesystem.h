@@ -2,7 +2,7 @@
 //
 // Files are named by their inode number, as the kernel names them by nodeid: a number is valid
 // while the caller holds a lookup on it. Operations that return an Entry add one; forget() takes
-// them back. The root needs none. Access is not checked here except by access(): the kernel does
+// them back. The root needs none. Access is not checked here: the kernel does so
 // (default_permissions).
 //
 // Contents: a file's bytes are written before the record that says how many there are. Removed
@@ -123,7 +123,6 @@ class Filesystem {
   Outcome<Attr> getattr(const Caller& caller, Ino ino);
   Outcome<Attr> setattr(const Caller& caller, Ino ino, const SetAttr& change);
   Outcome<std::string> readlink(const Caller& caller, Ino ino);
-  Outcome<void> access(const Caller& caller, Ino ino, int mask);
   // `flags`: XATTR_CREATE or XATTR_REPLACE, which ACLs do not heed.
   Outcome<void> setxattr(const Caller& caller, Ino ino, std::string_view name,
                          std::string_view value, int flags);

@@ -1,6 +1,4 @@
-// getattr, setattr, access, and the upkeep of atime.
-#include <unistd.h>
-
+// getattr, setattr, and the upkeep of atime.
 #include "fs/ops.h"
 
 namespace holtfs {
@@ -10,15 +8,6 @@ Outcome<Attr> Filesystem::getattr(const Caller& caller, Ino ino) {
     const Outcome<Inode> inode = load(caller, node, at);
     if (!inode) return fail(inode.error());
     return attr_of(*inode);
-  });
-}
-
-Outcome<void> Filesystem::access(const Caller& caller, Ino ino, int mask) {
-  return read_inode(ino, [&](Node& node, const Located& at) -> Outcome<void> {
-    const Outcome<Inode> inode = load(caller, node, at);
-    if (!inode) return fail(inode.error());
-    if (mask != F_OK && !may_access(*inode, caller.who, mask)) return fail(EACCES);
-    return {};
   });
 }
 

@@ -1,22 +1,6 @@
 #include "fs/perm.h"
 
-#include <unistd.h>
-
 namespace holtfs {
-
-bool may_access(const Inode& inode, const Credentials& who, int mask) {
-  if (who.uid == 0) {
-    const bool executable = inode.is_directory() || (inode.mode & 0111) != 0;
-    return (mask & X_OK) == 0 || executable;
-  }
-  std::uint32_t bits = inode.mode;
-  if (who.uid == inode.uid) {
-    bits >>= 6;
-  } else if (who.in_group(inode.gid)) {
-    bits >>= 3;
-  }
-  return (static_cast<std::uint32_t>(mask) & ~bits & 07) == 0;
-}
 
 void inherit(const Inode& parent, const Credentials& who, Inode& child) {
   child.uid = who.uid;

@@ -26,9 +26,6 @@ struct Credentials {
   bool in_group(gid_t group) const { return group == gid || (has_group && has_group(group)); }
 };
 
-// Whether `who` may access with the bits of access(2) in `mask`.
-bool may_access(const Inode& inode, const Credentials& who, int mask);
-
 // Owner, group and mode of a new child of `parent`: a set-group-ID directory passes on its group,
 // and the bit itself to directories.
 void inherit(const Inode& parent, const Credentials& who, Inode& child);

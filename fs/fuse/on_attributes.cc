@@ -47,15 +47,6 @@ void on_setattr(fuse_req_t request, fuse_ino_t ino, struct stat* st, int valid,
       kAnswerAttr);
 }
 
-void on_access(fuse_req_t request, fuse_ino_t ino, int mask) noexcept {
-  serve(
-      request,
-      [ino, mask](Filesystem& fs, const Caller& caller) {
-        return done(fs.access(caller, Ino{ino}, mask));
-      },
-      kAnswerDone);
-}
-
 void on_readlink(fuse_req_t request, fuse_ino_t ino) noexcept {
   serve(
       request,
@@ -111,7 +102,6 @@ void add_attribute_handlers(fuse_lowlevel_ops& ops) {
   ops.getattr = on_getattr;
   ops.statx = on_statx;
   ops.setattr = on_setattr;
-  ops.access = on_access;
   ops.readlink = on_readlink;
   ops.setxattr = on_setxattr;
   ops.getxattr = on_getxattr;

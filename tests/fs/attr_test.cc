@@ -1,6 +1,5 @@
 // Goal: attributes are what was set, to the nanosecond, and change with what the file goes through.
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "tests/fs/fixture.h"
 
@@ -94,22 +93,6 @@ BOOST_FIXTURE_TEST_CASE(listing_changes_the_atime_of_a_directory, Fixture) {
   list(dir);
   BOOST_TEST((attr(dir).atime > before));
   BOOST_TEST((attr(dir).mtime < attr(dir).atime));
-}
-
-BOOST_FIXTURE_TEST_CASE(access_follows_owner_group_and_others, Fixture) {
-  const Ino file = create(kRootIno, "f");
-  BOOST_TEST(code(fs->setattr(who, file, {.mode = 0640, .uid = 10, .gid = 20})) == 0);
-  const auto may = [&](uid_t uid, gid_t gid, int mask) {
-    return code(fs->access({.who = {uid, gid}, .wait = holt::Wait::kYes}, file, mask)) == 0;
-  };
-  BOOST_TEST(may(10, 1, R_OK | W_OK));
-  BOOST_TEST(!may(10, 1, X_OK));
-  BOOST_TEST(may(11, 20, R_OK));
-  BOOST_TEST(!may(11, 20, W_OK));
-  BOOST_TEST(!may(11, 21, R_OK));
-  BOOST_TEST(may(11, 21, F_OK));
-  BOOST_TEST(may(0, 0, R_OK | W_OK));
-  BOOST_TEST(!may(0, 0, X_OK));
 }
 
 BOOST_FIXTURE_TEST_CASE(statfs_counts_inodes_and_space, Fixture) {
