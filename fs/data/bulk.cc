@@ -52,22 +52,24 @@ std::string BulkFiles::name_of(Ino ino) {
 
 std::string BulkFiles::shown(Ino ino) const { return folder_ + "/" + name_of(ino); }
 
-HostFileRef BulkFiles::cached(Ino ino) {
+HostFileRef BulkFiles::cached(Ino ino, std::uint64_t& removals) {
   Shard& shard = shard_of(ino);
   const holt::MutexLock lock(shard.mutex);
+  removals = shard.removals;
   const auto found = shard.by_ino.find(number_of(ino));
   if (found == shard.by_ino.end()) return nullptr;
   shard.recent.splice(shard.recent.begin(), shard.recent, found->second);
   return found->second->file;
 }
 
-HostFileRef BulkFiles::remember(Ino ino, HostFileRef file) {
+HostFileRef BulkFiles::remember(Ino ino, HostFileRef file, std::uint64_t removals) {
   HostFileRef evicted;  // closed after the lock is gone
   Shard& shard = shard_of(ino);
   const holt::MutexLock lock(shard.mutex);
   if (const auto found = shard.by_ino.find(number_of(ino)); found != shard.by_ino.end()) {
     return found->second->file;  // another thread was faster
   }
+  if (shard.removals != removals) return file;
   shard.recent.push_front({ino, file});
   shard.by_ino.emplace(number_of(ino), shard.recent.begin());
   if (shard.recent.size() > max_per_shard_) {
@@ -79,16 +81,18 @@ HostFileRef BulkFiles::remember(Ino ino, HostFileRef file) {
 }
 
 Outcome<HostFileRef> BulkFiles::open(Ino ino) {
-  if (HostFileRef file = cached(ino)) return file;
+  std::uint64_t removals = 0;
+  if (HostFileRef file = cached(ino, removals)) return file;
   const int fd = openat(directory_.get(), name_of(ino).c_str(), access_ | kOpenFlags);
-  if (fd >= 0) return remember(ino, std::make_shared<HostFile>(fd));
+  if (fd >= 0) return remember(ino, std::make_shared<HostFile>(fd), removals);
   // Without a data directory, which only a store opened read-only can lack, there are no contents.
   if (errno == ENOENT || directory_.get() < 0) return HostFileRef();
   return host_failure(errno, "cannot open", shown(ino));
 }
 
 Outcome<HostFileRef> BulkFiles::open_or_create(Ino ino) {
-  if (HostFileRef file = cached(ino)) return file;
+  std::uint64_t removals = 0;
+  if (HostFileRef file = cached(ino, removals)) return file;
   const std::string name = name_of(ino);
   int fd = openat(directory_.get(), name.c_str(), access_ | kOpenFlags | O_CREAT, 0600);
   if (fd < 0 && errno == ENOENT) {
@@ -96,22 +100,21 @@ Outcome<HostFileRef> BulkFiles::open_or_create(Ino ino) {
     fd = openat(directory_.get(), name.c_str(), access_ | kOpenFlags | O_CREAT, 0600);
   }
   if (fd < 0) return host_failure(errno, "cannot create", shown(ino));
-  return remember(ino, std::make_shared<HostFile>(fd));
+  return remember(ino, std::make_shared<HostFile>(fd), removals);
 }
 
 void BulkFiles::remove(Ino ino) {
-  HostFileRef closed;
-  {
-    Shard& shard = shard_of(ino);
-    const holt::MutexLock lock(shard.mutex);
-    if (const auto found = shard.by_ino.find(number_of(ino)); found != shard.by_ino.end()) {
-      closed = std::move(found->second->file);
-      shard.recent.erase(found->second);
-      shard.by_ino.erase(found);
-    }
-  }
   if (unlinkat(directory_.get(), name_of(ino).c_str(), 0) != 0 && errno != ENOENT) {
     log_error("cannot remove {}: {}", shown(ino), std::generic_category().message(errno));
+  }
+  HostFileRef closed;
+  Shard& shard = shard_of(ino);
+  const holt::MutexLock lock(shard.mutex);
+  ++shard.removals;
+  if (const auto found = shard.by_ino.find(number_of(ino)); found != shard.by_ino.end()) {
+    closed = std::move(found->second->file);
+    shard.recent.erase(found->second);
+    shard.by_ino.erase(found);
   }
 }
 

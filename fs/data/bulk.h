@@ -64,7 +64,7 @@ class BulkFiles {
   // Null when there is no host file.
   Outcome<HostFileRef> open(Ino ino);
   Outcome<HostFileRef> open_or_create(Ino ino);
-  // A failure is logged; recovery finds what is left.
+  // A failure is logged; recovery finds what is left. Nobody gets the file from here afterwards.
   void remove(Ino ino);
   // Makes the contents of all files durable.
   Outcome<void> sync_all() const;
@@ -81,14 +81,18 @@ class BulkFiles {
     holt::Mutex mutex{holt::Rank::kLeaf};
     std::list<Cached> recent GUARDED_BY(mutex);  // most recently used first
     std::unordered_map<std::uint64_t, std::list<Cached>::iterator> by_ino GUARDED_BY(mutex);
+    std::uint64_t removals GUARDED_BY(mutex) = 0;
   };
 
   static std::string directory_of(Ino ino);
   static std::string name_of(Ino ino);  // below the data directory
   std::string shown(Ino ino) const;
   Shard& shard_of(Ino ino) { return shards_[number_of(ino) % kShards]; }
-  HostFileRef cached(Ino ino);
-  HostFileRef remember(Ino ino, HostFileRef file);
+  // Null when it is not open; `removals` is then for remember().
+  HostFileRef cached(Ino ino, std::uint64_t& removals);
+  // A file that was opened since. Where others were removed meanwhile it may have been among them,
+  // and is not kept: whoever came later would write to a file that is gone.
+  HostFileRef remember(Ino ino, HostFileRef file, std::uint64_t removals);
 
   const std::string folder_;
   const std::size_t max_per_shard_;
