@@ -16,6 +16,7 @@
 
 #include "fs/fuse/connection.h"
 #include "fs/fuse/handlers.h"
+#include "fs/fuse/stderr_capture.h"
 #include "fs/fuse/uring.h"
 #include "fs/log.h"
 
@@ -106,6 +107,20 @@ class MemoryKeeper {
   std::size_t peak_ = 0;
 };
 
+// An error sentence, or nothing.
+std::string mount_session(fuse_session* session, const std::string& mountpoint) {
+  std::string why;
+  kept_message = &why;
+  StderrCapture capture;
+  const int failed = fuse_session_mount(session, mountpoint.c_str());
+  kept_message = nullptr;
+  if (failed == 0) return {};
+  const std::string refusal = reason_of_fusermount(capture.take());
+  if (!refusal.empty()) why = refusal;
+  if (why.empty()) why = "fusermount3 gave no reason";
+  return fmt::format("cannot mount on {}: {}", mountpoint, why);
+}
+
 template <class Count>
 void wait_for_zero(const std::atomic<Count>& count) {
   for (Count left = count.load(); left != 0; left = count.load()) count.wait(left);
@@ -190,11 +205,10 @@ std::string run_session(Filesystem& fs, const MountOptions& options,
   kept_message = &why;
   fuse_set_log_func(on_libfuse_message);
   const SessionPtr session = make_session(options, uring.use, connection);
-  if (!session) return fmt::format("libfuse refuses the mount options: {}", why);
-  if (fuse_session_mount(session.get(), options.mountpoint.c_str()) != 0) {
-    return fmt::format("cannot mount on {}: {}", options.mountpoint, why);
-  }
   kept_message = nullptr;
+  if (!session) return fmt::format("libfuse refuses the mount options: {}", why);
+  std::string refused = mount_session(session.get(), options.mountpoint);
+  if (!refused.empty()) return refused;
   connection.session = session.get();
   fs.on_setid_loss([&connection](Ino ino) { connection.forget_attributes(ino); });
   if (!uring.hint.empty()) log_info("{}", uring.hint);

@@ -1,7 +1,9 @@
 """Goal: the daemon starts, refuses, ends and leaves its store as an administrator expects."""
 
 import os
+import shutil
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -111,6 +113,28 @@ class Life(harness.MountedTest):
         self.assertEqual(done.returncode, 1)
         lines = [line for line in done.stderr.splitlines() if "io_uring" not in line]
         self.assertEqual(len(lines), 1, done.stderr)
+
+    def test_what_an_ordinary_user_may_not_mount_is_refused_with_the_reason(self):
+        nobody = 65534
+        os.chmod(self.folder, 0o755)
+        store, mnt = os.path.join(self.folder, "other"), os.path.join(self.folder, "of-root")
+        for folder in (store, mnt):
+            os.mkdir(folder)
+        os.chown(store, nobody, nobody)
+        holtfs = os.path.join(self.folder, "holtfs")
+        shutil.copy(harness.ARGS.holtfs, holtfs)
+        if shutil.which("fusermount3") is None:
+            self.skipTest("fusermount3 is not installed")
+        device = os.path.join(self.folder, "fuse")  # whoever may open /dev/fuse here
+        os.mknod(device, stat.S_IFCHR | 0o666, os.stat("/dev/fuse").st_rdev)
+        os.chmod(device, 0o666)
+        done = subprocess.run([holtfs, store, mnt, "-o", "io_uring=off"], user=nobody, group=nobody,
+                              extra_groups=[], stderr=subprocess.PIPE, text=True,
+                              env=os.environ | {"FUSE_KERN_DEVICE": device},
+                              timeout=harness.DEADLINE_S)
+        self.assertEqual(done.returncode, 1)
+        self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
+        self.assertRegex(done.stderr, f"cannot mount on {mnt}: .*(access|Permission)")
 
     def test_help_and_version(self):
         for word in ("--help", "--version"):
