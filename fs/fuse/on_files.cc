@@ -92,12 +92,23 @@ struct WriteWork {
   fuse_ino_t ino;
   std::uint64_t offset;
   bool drop_setid;
+  // Pages of a mapping: the kernel takes them for written unless it is told an error, which it has
+  // for the next fsync or msync.
+  bool whole_or_error;
   std::string_view bytes;
   std::string copy;
 
   void keep() { copy = bytes; }
   Outcome<std::size_t> operator()(Filesystem& fs, const Caller& caller) const {
-    return fs.write(caller, Ino{ino}, offset, copy.empty() ? bytes : copy, drop_setid);
+    const std::string_view all = copy.empty() ? bytes : copy;
+    std::size_t written = 0;
+    do {
+      const auto put =
+          fs.write(caller, Ino{ino}, offset + written, all.substr(written), drop_setid);
+      if (!put) return put;
+      written += *put;
+    } while (whole_or_error && written < all.size());
+    return written;
   }
 };
 
@@ -110,6 +121,7 @@ void on_write(fuse_req_t request, fuse_ino_t ino, const char* bytes, std::size_t
         WriteWork{.ino = ino,
                   .offset = static_cast<std::uint64_t>(offset),
                   .drop_setid = info->kill_suidgid != 0,
+                  .whole_or_error = info->writepage != 0,
                   .bytes = {bytes, size},
                   .copy = {}},
         [](Reply& reply, std::size_t& written) { reply.written(written); });

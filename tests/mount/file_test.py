@@ -107,6 +107,34 @@ class Files(harness.MountedTest):
         self.remount()
         self.assertEqual(self.content("f")[5000:5005], b"hello")
 
+    def test_a_mapping_for_which_the_host_has_no_room_is_reported(self):
+        self.unmount()
+        disk = os.path.join(self.folder, "disk")
+        os.mkdir(disk)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64M", "tmpfs", disk], check=True)
+        self.addCleanup(subprocess.run, ["umount", "-l", disk], check=False)
+        self.store = os.path.join(disk, "store")
+        subprocess.run([harness.ARGS.mkfs, "-q", "-l", "16M", self.store], check=True)
+        self.mount("commit=3600")
+        size = 128 << 10
+        fd = os.open(self.path("f"), os.O_CREAT | os.O_RDWR)
+        os.ftruncate(fd, size)
+        filler = os.path.join(disk, "filler")
+        with mmap.mmap(fd, size) as mapped:
+            mapped[:] = b"x" * size
+            # Half of it fits.
+            with open(filler, "wb") as file:
+                st = os.statvfs(disk)
+                file.write(bytes(st.f_bavail * st.f_frsize - size // 2))
+            self.fails(errno.ENOSPC, mapped.flush)
+            os.unlink(filler)
+            mapped[:] = b"y" * size
+            mapped.flush()
+        os.close(fd)
+        self.assertEqual(self.content("f"), b"y" * size)
+        self.unmount()
+        self.assertEqual(harness.fsck(self.store)[0], 0)
+
     def test_sync_calls_succeed(self):
         fd = os.open(self.path("f"), os.O_CREAT | os.O_WRONLY | os.O_SYNC)
         os.write(fd, b"x")
