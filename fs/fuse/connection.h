@@ -27,8 +27,9 @@ struct Connection {
 
   Filesystem& fs;
   ReplySettings settings;
-  bool sync = false;  // every change is durable before it is answered
-  bool acl = true;    // the kernel decides access by POSIX ACLs
+  bool sync = false;           // every change is durable before it is answered,
+  bool sync_contents = false;  // with the contents of files
+  bool acl = true;             // the kernel decides access by POSIX ACLs
   ReaddirPlus readdirplus = ReaddirPlus::kAuto;
   bool no_open = false, no_opendir = false;  // the kernel can do without these requests
   // Set when the mount is about to end: from then on the thread that takes a request also answers
@@ -151,6 +152,23 @@ void serve_change(fuse_req_t request, Work work, Answer answer) {
     answer_when_durable(connection, std::move(reply),
                         [answer, value](Reply& later) mutable { answer(later, value); });
   });
+}
+
+// The same for changes of contents that the kernel does not follow up with FSYNC, as it does
+// writes. Syncing them is for a worker.
+template <class Work, class Answer>
+void serve_resize(fuse_req_t request, Ino ino, Work work, Answer answer) {
+  if (!connection_of(request).sync_contents) {
+    return serve_change(request, std::move(work), std::move(answer));
+  }
+  const auto synced = [ino, work = std::move(work)](Filesystem& fs, const Caller& caller) {
+    using Result = decltype(work(fs, caller));
+    if (caller.wait == holt::Wait::kNo) return Result(fail(kWouldWait));
+    Result result = work(fs, caller);
+    const Outcome<void> durable = result ? fs.sync_contents(ino) : Outcome<void>();
+    return durable ? std::move(result) : Result(fail(durable.error()));
+  };
+  serve_change(request, synced, std::move(answer));
 }
 
 }  // namespace holtfs

@@ -39,12 +39,11 @@ SetAttr to_change(const struct stat& st, int valid) {
 
 void on_setattr(fuse_req_t request, fuse_ino_t ino, struct stat* st, int valid,
                 fuse_file_info*) noexcept {
-  serve_change(
-      request,
-      [ino, change = to_change(*st, valid)](Filesystem& fs, const Caller& caller) {
-        return fs.setattr(caller, Ino{ino}, change);
-      },
-      kAnswerAttr);
+  const auto work = [ino, change = to_change(*st, valid)](Filesystem& fs, const Caller& caller) {
+    return fs.setattr(caller, Ino{ino}, change);
+  };
+  if ((valid & FUSE_SET_ATTR_SIZE) != 0) return serve_resize(request, Ino{ino}, work, kAnswerAttr);
+  serve_change(request, work, kAnswerAttr);
 }
 
 void on_readlink(fuse_req_t request, fuse_ino_t ino) noexcept {

@@ -129,8 +129,8 @@ void on_write(fuse_req_t request, fuse_ino_t ino, const char* bytes, std::size_t
 
 void on_fallocate(fuse_req_t request, fuse_ino_t ino, int mode, off_t offset, off_t length,
                   fuse_file_info*) noexcept {
-  serve_change(
-      request,
+  serve_resize(
+      request, Ino{ino},
       [=](Filesystem& fs, const Caller& caller) {
         return done(fs.fallocate(caller, Ino{ino}, mode, static_cast<std::uint64_t>(offset),
                                  static_cast<std::uint64_t>(length)));

@@ -87,10 +87,10 @@ std::string apply_one(const std::string& option, MountOptions& options) {
     return {};
   }
   if (option == "sync") {
-    options.sync = true;
-    options.passed.push_back(option);
+    options.sync = options.sync_contents = true;
+    options.passed.push_back(option);  // after a write, the kernel asks to sync it
   } else if (option == "dirsync") {
-    options.sync = true;  // of names; what is written to files is the kernel's to sync
+    options.sync = true;
   } else if (option == "nodiratime") {
     options.diratime = false;
   } else if (option == "acl" || option == "noacl") {

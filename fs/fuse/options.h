@@ -23,7 +23,9 @@ struct MountOptions {
   UringWanted io_uring = UringWanted::kAuto;
   std::uint64_t cache_bytes = 256u << 20;
   std::uint32_t commit_ms = 5000;
-  bool sync = false, read_only = false;
+  bool sync = false;           // names and attributes are durable before the answer,
+  bool sync_contents = false;  // and so are contents
+  bool read_only = false;
   AtimePolicy atime = AtimePolicy::kRelative;
   bool diratime = true;
   bool acl = true;

@@ -198,6 +198,7 @@ std::string run_session(Filesystem& fs, const MountOptions& options,
   Connection connection(fs, kWorkers);
   connection.settings.timeout = kTimeoutSeconds;
   connection.sync = options.sync;
+  connection.sync_contents = options.sync_contents;
   connection.acl = options.acl;
   connection.readdirplus = options.readdirplus;
 

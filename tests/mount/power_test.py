@@ -101,6 +101,36 @@ class Power(harness.MountedTest):
             self.attach(self.image)
         self.mount()
 
+    def test_sync_makes_contents_durable(self):
+        self.mount("commit=3600", "sync")
+        for name in ("shorter", "longer", "allocated", "emptied"):
+            self.make(name, content=b"0123456789" * 1000)
+        os.truncate(self.path("shorter"), 5000)
+        os.truncate(self.path("longer"), 20_000)
+        fd = os.open(self.path("allocated"), os.O_WRONLY)
+        os.posix_fallocate(fd, 0, 30_000)
+        os.close(fd)
+        with open(self.path("emptied"), "wb"):
+            pass
+        self.lose_power()
+        digits = b"0123456789" * 1000
+        self.assertEqual(self.content("shorter"), digits[:5000])
+        self.assertEqual(self.content("longer"), digits + bytes(10_000))
+        self.assertEqual(self.content("allocated"), digits + bytes(20_000))
+        self.assertEqual(self.content("emptied"), b"")
+
+    def test_what_a_descriptor_for_synced_writes_wrote_is_there(self):
+        self.mount("commit=3600")
+        for name, flag in (("all", os.O_SYNC), ("data", os.O_DSYNC)):
+            fd = os.open(self.path(name), os.O_CREAT | os.O_WRONLY | flag)
+            os.write(fd, b"0123456789" * 1000)
+            os.pwrite(fd, b"x", 20_000)
+            os.close(fd)
+        self.lose_power()
+        expected = b"0123456789" * 1000 + bytes(10_000) + b"x"
+        self.assertEqual(self.content("all"), expected)
+        self.assertEqual(self.content("data"), expected)
+
     def test_the_timer_makes_changes_durable(self):
         self.mount("commit=1")
         # Long enough not to be found in the log by chance.
