@@ -21,6 +21,7 @@
 
 #include <sys/statvfs.h>
 #include <sys/types.h>
+#include <unistd.h>
 
 #include <array>
 #include <atomic>
@@ -40,6 +41,7 @@
 #include "engine/holt.h"
 #include "fs/data/bulk.h"
 #include "fs/data/reaper.h"
+#include "fs/data/sync_failures.h"
 #include "fs/inode.h"
 #include "fs/inode_locks.h"
 #include "fs/node_table.h"
@@ -60,6 +62,7 @@ struct FilesystemOptions {
   bool diratime = true;  // false: directories' atimes stay as they are
   bool acl = true;       // false: ACLs are not shown, set or inherited; those there stay
   std::size_t max_open_host_files = 512;
+  SyncFailures::Sync sync_file = ::fdatasync;
   Credentials root;  // owner of the root of a filesystem that is made
 };
 
@@ -149,7 +152,8 @@ class Filesystem {
   // `lost` is called when a write or an allocation took set-ID bits away, before it returns: a
   // kernel that is not told would still run the file with them. Set before anything else is called.
   void on_setid_loss(std::function<void(Ino)> lost) { setid_lost_ = std::move(lost); }
-  // Makes a file's contents durable; its attributes and names are for sync_async().
+  // Makes a file's contents durable; its attributes and names are for sync_async(). Once it failed
+  // it fails until the contents are gone.
   Outcome<void> sync_contents(Ino ino);
   bool has_contents_to_sync(Ino ino);
   // Everything applied so far becomes durable; `done` gets 0 or an errno, on the committer's
@@ -259,6 +263,7 @@ class Filesystem {
   InodeLocks<holt::Rank::kInode> file_locks_;
   std::unique_ptr<BulkFiles> bulk_;
   std::unique_ptr<Reaper> reaper_;
+  SyncFailures syncs_;
   NodeTable nodes_;
 
   std::atomic<std::uint64_t> next_ino_{0};

@@ -212,6 +212,7 @@ Outcome<Inode> Filesystem::resize(const Caller& caller, Ino ino, std::uint64_t s
   if (!inode) return undo_contents(caller, ino, inode.error());
   if (!shrinks) return inode;
   if (const auto done = resize_host(); !done) return fail(done.error());
+  if (size == 0) syncs_.forget(ino);
   if (blocks == inode->blocks) return inode;
   return change_inode(caller, ino, [&](Inode& after, const Located&, holt::Batch&) {
     after.blocks = blocks;
@@ -277,8 +278,11 @@ bool Filesystem::has_contents_to_sync(Ino ino) {
 Outcome<void> Filesystem::sync_contents(Ino ino) {
   const Outcome<HostFileRef> file = bulk_->open(ino);
   if (!file) return fail(file.error());
-  if (*file != nullptr && fdatasync((*file)->fd()) != 0) return host_failure("sync", ino);
-  return {};
+  if (*file == nullptr) return {};
+  errno = syncs_.sync(ino, (*file)->fd());
+  if (errno == 0) return {};
+  contents_unsure_ = true;
+  return host_failure("sync", ino);
 }
 
 void Filesystem::sync_async(std::function<void(int)> done) {

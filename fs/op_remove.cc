@@ -80,6 +80,7 @@ void Filesystem::on_gone(void* self, std::unique_ptr<Orphan> orphan) {
   auto* const fs = static_cast<Filesystem*>(self);
   fs->inodes_.fetch_sub(1, std::memory_order_relaxed);
   if (orphan->inode.placement == Placement::kBulk) {
+    fs->syncs_.forget(orphan->inode.ino);
     fs->reaper_->add(orphan->inode.ino, orphan->removed);
   }
 }

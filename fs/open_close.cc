@@ -16,7 +16,10 @@ constexpr std::chrono::milliseconds kReapInterval{5000};
 }  // namespace
 
 Filesystem::Filesystem(std::string path, const FilesystemOptions& options)
-    : path_(std::move(path)), options_(options), nodes_(&Filesystem::on_gone, this) {}
+    : path_(std::move(path)),
+      options_(options),
+      syncs_(options.sync_file),
+      nodes_(&Filesystem::on_gone, this) {}
 
 holt::Result<std::unique_ptr<Filesystem>> Filesystem::open(const std::string& path,
                                                            const FilesystemOptions& options) {
