@@ -14,39 +14,26 @@ constexpr std::size_t kManyWaiting = 10'000;
 
 Reaper::Reaper(BulkFiles& files, std::function<bool(holt::Lsn)> make_durable,
                std::chrono::milliseconds interval)
-    : files_(files), make_durable_(std::move(make_durable)), interval_(interval) {
-  thread_ = std::thread([this] { run(); });
+    : files_(files), make_durable_(std::move(make_durable)) {
+  ticker_.emplace(interval, [this] { carry_out(); });
 }
 
 Reaper::~Reaper() {
-  {
-    const holt::MutexLock lock(mutex_);
-    stop_ = true;
-  }
-  wake_.notify_all();
-  thread_.join();
+  ticker_.reset();
   carry_out();
 }
 
 void Reaper::add(Ino ino, holt::Lsn removed) {
-  const holt::MutexLock lock(mutex_);
-  waiting_.push_back({ino, removed});
-  if (waiting_.size() == kManyWaiting) wake_.notify_all();
+  bool many;
+  {
+    const holt::MutexLock lock(mutex_);
+    waiting_.push_back({ino, removed});
+    many = waiting_.size() == kManyWaiting;
+  }
+  if (many) ticker_->soon();
 }
 
 void Reaper::drain() { carry_out(); }
-
-void Reaper::run() {
-  while (true) {
-    {
-      holt::MutexLock lock(mutex_);
-      if (stop_) return;
-      lock.wait_for(wake_, interval_);
-      if (stop_) return;
-    }
-    carry_out();
-  }
-}
 
 void Reaper::carry_out() {
   const holt::MutexLock one_at_a_time(carrying_);

@@ -10,14 +10,14 @@
 #pragma once
 
 #include <chrono>
-#include <condition_variable>
 #include <functional>
-#include <thread>
+#include <optional>
 #include <vector>
 
 #include "engine/base/annotations.h"
 #include "engine/base/types.h"
 #include "fs/data/bulk.h"
+#include "fs/ticker.h"
 
 namespace holtfs {
 
@@ -40,18 +40,14 @@ class Reaper {
     Ino ino;
     holt::Lsn removed;
   };
-  void run();
   void carry_out();
 
   BulkFiles& files_;
   const std::function<bool(holt::Lsn)> make_durable_;
-  const std::chrono::milliseconds interval_;
   holt::Mutex carrying_{holt::Rank::kFsState};  // before mutex_
   holt::Mutex mutex_{holt::Rank::kLeaf};
-  std::condition_variable wake_;
   std::vector<Removal> waiting_ GUARDED_BY(mutex_);
-  bool stop_ GUARDED_BY(mutex_) = false;
-  std::thread thread_;
+  std::optional<Ticker> ticker_;  // last: its thread uses the rest
 };
 
 }  // namespace holtfs
