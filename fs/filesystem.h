@@ -44,9 +44,11 @@
 #include "fs/data/sync_failures.h"
 #include "fs/inode.h"
 #include "fs/inode_locks.h"
+#include "fs/lazy_times.h"
 #include "fs/node_table.h"
 #include "fs/outcome.h"
 #include "fs/perm.h"
+#include "fs/ticker.h"
 
 namespace holtfs {
 
@@ -59,8 +61,10 @@ struct Caller {
 struct FilesystemOptions {
   holt::Options store;
   AtimePolicy atime = AtimePolicy::kRelative;
-  bool diratime = true;  // false: directories' atimes stay as they are
-  bool acl = true;       // false: ACLs are not shown, set or inherited; those there stay
+  bool diratime = true;   // false: directories' atimes stay as they are
+  bool lazytime = false;  // times that change alone are kept in memory for up to a day
+  std::size_t max_lazy_times = LazyTimes::kCapacity;  // of so many files
+  bool acl = true;  // false: ACLs are not shown, set or inherited; those there stay
   std::size_t max_open_host_files = 512;
   SyncFailures::Sync sync_file = ::fdatasync;
   Credentials root;  // owner of the root of a filesystem that is made
@@ -156,6 +160,12 @@ class Filesystem {
   // it fails until the contents are gone.
   Outcome<void> sync_contents(Ino ino);
   bool has_contents_to_sync(Ino ino);
+  // With lazytime: puts what is kept in memory of a file's times into its record, as sync_async()
+  // wants it.
+  Outcome<void> write_times(const Caller& caller, Ino ino);
+  bool has_lazy_times(Ino ino) const;
+  // The same for all files of which it is kept for that long. Done in the background after a day.
+  void write_times_older_than(std::chrono::seconds age);
   // Everything applied so far becomes durable; `done` gets 0 or an errno, on the committer's
   // thread, or inside the call when the store is open read-only.
   void sync_async(std::function<void(int)> done);
@@ -233,6 +243,11 @@ class Filesystem {
   std::unexpected<Errno> undo_contents(const Caller& caller, Ino ino, Errno why);
   bool touch_atime(const Caller& caller, const Located& at, const Inode& inode);
   void touch_nameless(const Caller& caller, Ino ino);
+  Attr shown(const Inode& inode) const;
+  bool keep_times(const Inode& before, const Inode& after, const holt::Batch& batch);
+  Outcome<void> settle_times(const Caller& caller, const Node& node);
+  bool write_oldest_times(const Caller& caller, Ino ino);
+  void make_room_for_times(const Caller& caller);
   Outcome<void> stage_xattr_loss(const Caller& caller, const Located& at, std::string_view name,
                                  Inode& after, holt::Batch& batch);
   static Outcome<void> stage_xattr(const Located& at, std::string_view name, std::string_view value,
@@ -251,8 +266,11 @@ class Filesystem {
 
   template <class Read>
   auto read_inode(Ino ino, Read read) -> std::invoke_result_t<Read, Node&, const Located&>;
+  // kYes: a change of nothing but times may be kept in memory.
+  enum class Lazily : bool { kNo, kYes };
   template <class Change>
-  Outcome<Inode> change_inode(const Caller& caller, Ino ino, Change change);
+  Outcome<Inode> change_inode(const Caller& caller, Ino ino, Change change,
+                              Lazily lazily = Lazily::kNo);
 
   const std::string path_;
   const FilesystemOptions options_;
@@ -265,6 +283,8 @@ class Filesystem {
   std::unique_ptr<Reaper> reaper_;
   SyncFailures syncs_;
   NodeTable nodes_;
+  std::unique_ptr<LazyTimes> lazy_;  // null without lazytime
+  std::unique_ptr<Ticker> lazy_ticker_;
 
   std::atomic<std::uint64_t> next_ino_{0};
   std::atomic<std::uint64_t> reserved_ino_{0};  // numbers below are ours to give out

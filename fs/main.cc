@@ -47,6 +47,7 @@ FilesystemOptions filesystem_options(const MountOptions& options) {
   };
   out.atime = options.read_only ? AtimePolicy::kNever : options.atime;
   out.diratime = options.diratime;
+  out.lazytime = options.lazytime;
   out.acl = options.acl;
   out.max_open_host_files = raise_file_limit();
   out.root = {.uid = geteuid(), .gid = getegid()};

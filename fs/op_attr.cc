@@ -1,4 +1,4 @@
-// getattr, setattr, and the upkeep of atime.
+// getattr, setattr.
 #include "fs/ops.h"
 
 namespace holtfs {
@@ -7,7 +7,7 @@ Outcome<Attr> Filesystem::getattr(const Caller& caller, Ino ino) {
   return read_inode(ino, [&](Node& node, const Located& at) -> Outcome<Attr> {
     const Outcome<Inode> inode = load(caller, node, at);
     if (!inode) return fail(inode.error());
-    return attr_of(*inode);
+    return shown(*inode);
   });
 }
 
@@ -48,29 +48,6 @@ Outcome<Attr> Filesystem::setattr(const Caller& caller, Ino ino, const SetAttr& 
       });
   if (!inode) return fail(inode.error());
   return attr_of(*inode);
-}
-
-// Sets atime to the present where the policy asks for it. atime alone may be patched by holders of
-// the shared lock: everybody who changes other fields holds it exclusively, and readers may race
-// each other. False for a file without a name, which is in memory: touch_nameless() is then for who
-// holds no lock. Best effort: a read does not fail because its time could not be noted.
-bool Filesystem::touch_atime(const Caller& caller, const Located& at, const Inode& inode) {
-  const Time present = now();
-  if (!atime_due(options_.atime, inode.atime, inode.mtime, inode.ctime, present)) return true;
-  if (at.orphan != nullptr) return false;
-  Inode after = inode;
-  after.atime = present;
-  holt::Batch& batch = scratch_batch();
-  stage_change(batch, at.key, inode, after);
-  (void)store_->apply(batch, caller.wait);
-  return true;
-}
-
-void Filesystem::touch_nameless(const Caller& caller, Ino ino) {
-  (void)change_inode(caller, ino, [](Inode& after, const Located&, holt::Batch&) {
-    after.atime = now();
-    return Outcome<void>();
-  });
 }
 
 }  // namespace holtfs

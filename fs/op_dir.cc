@@ -21,11 +21,13 @@ struct Held {
 
 Outcome<void> Filesystem::readdir(const Caller& caller, Ino ino, std::uint64_t cookie,
                                   const DirSink& sink, bool note_atime) {
+  make_room_for_times(caller);
   return list(caller, ino, cookie, false, sink, note_atime);
 }
 
 Outcome<void> Filesystem::readdirplus(const Caller& caller, Ino ino, std::uint64_t cookie,
                                       const DirSink& sink, bool note_atime) {
+  make_room_for_times(caller);
   return list(caller, ino, cookie, true, sink, note_atime);
 }
 

@@ -82,6 +82,7 @@ Outcome<std::size_t> Filesystem::read(const Caller& caller, Ino ino, std::uint64
   bool whole = false;
   Outcome<std::size_t> done = attempt(whole);
   if (!noted) touch_nameless(caller, ino);
+  make_room_for_times(caller);
   if (!done || whole) return done;
   // The host file ended before the record says. Perhaps somebody is just writing.
   if (caller.wait == holt::Wait::kNo) return fail(kWouldWait);
@@ -107,6 +108,7 @@ Outcome<std::size_t> Filesystem::write(const Caller& caller, Ino ino, std::uint6
   if (offset > kMaxFileBytes - bytes.size()) return fail(EFBIG);
   if (bytes.empty()) return std::size_t{0};
   if (store_->read_only()) return fail(EROFS);
+  make_room_for_times(caller);
   const auto data_lock = data_locks_.exclusive(ino);
   const Outcome<HostFileRef> file = bulk_->open_or_create(ino);
   if (!file) return fail(file.error());
@@ -128,8 +130,9 @@ Outcome<std::size_t> Filesystem::write(const Caller& caller, Ino ino, std::uint6
   const auto extent = (*file)->extent();
   if (!extent) return undo_contents(caller, ino, extent.error());
   bool lost_setid = false;
-  const Outcome<Inode> inode =
-      change_inode(caller, ino, [&](Inode& after, const Located& at, holt::Batch& batch) {
+  const Outcome<Inode> inode = change_inode(
+      caller, ino,
+      [&](Inode& after, const Located& at, holt::Batch& batch) {
         if (!after.is_regular()) return Outcome<void>(fail(EINVAL));
         after.placement = Placement::kBulk;
         after.size = std::max(after.size, offset + done);
@@ -137,7 +140,8 @@ Outcome<std::size_t> Filesystem::write(const Caller& caller, Ino ino, std::uint6
         after.mtime = after.ctime = now();
         if (drop_setid) lost_setid = take_setid(caller, after);
         return stage_capability_loss(caller, at, after, batch);
-      });
+      },
+      Lazily::kYes);
   if (!inode) return undo_contents(caller, ino, inode.error());
   if (lost_setid) setid_lost_(ino);
   return done;

@@ -75,6 +75,7 @@ Outcome<Entry> Filesystem::link(const Caller& caller, Ino ino, Ino parent, std::
     const auto file_lock = file_locks_.exclusive(ino);
     if (node->place == Place::kEntry && node->parent->ino != old_parent) continue;
 
+    if (const auto settled = settle_times(caller, *node); !settled) return fail(settled.error());
     Inode linked;
     if (const auto done = link_to(caller, *node, parent, name, linked); !done) {
       return fail(done.error());

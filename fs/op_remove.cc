@@ -100,6 +100,9 @@ Outcome<void> Filesystem::unlink(const Caller& caller, Ino parent, std::string_v
 
   const auto file_lock = file_locks_.exclusive(marker->ino);
   const NodePin node = nodes_.pin(marker->ino);
+  if (node) {
+    if (const auto settled = settle_times(caller, *node); !settled) return settled;
+  }
   if (marker->tag == Tag::kInode) {
     value = load_value(caller, key);  // it may have changed before the lock was ours
     if (!value) return fail(value.error());
@@ -160,6 +163,7 @@ Outcome<void> Filesystem::rmdir(const Caller& caller, Ino parent, std::string_vi
     dir->stage(batch);
     const Outcome<holt::Lsn> lsn = apply(caller, batch);
     if (!lsn) return fail(lsn.error());
+    if (lazy_ != nullptr) lazy_->erase(*child);
     const NodePin node = nodes_.pin(*child);
     orphan->inode.ctime = now();
     finish_removal({.gone = true, .orphan = std::move(*orphan)}, node.get(), *lsn);

@@ -228,6 +228,12 @@ Outcome<bool> Filesystem::rename_file(const Caller& caller, const Renaming& what
   const auto file_locks = file_locks_.both(ino, old_ino);
   const NodePin node = nodes_.pin(ino);
   const NodePin old_node = replaces ? nodes_.pin(old_ino) : NodePin();
+  for (const NodePin* pinned : {&node, &old_node}) {
+    if (!*pinned) continue;
+    if (const auto settled = settle_times(caller, **pinned); !settled) {
+      return fail(settled.error());
+    }
+  }
   holt::Batch& batch = scratch_batch();
   Removed removed;
   if (replaces) {
@@ -307,6 +313,7 @@ Outcome<Ino> Filesystem::rename_directory(const Caller& caller, const Renaming& 
   const Outcome<holt::Lsn> lsn = apply(caller, batch);
   if (!lsn) return fail(lsn.error());
 
+  if (lazy_ != nullptr && replaces) lazy_->erase((*target)->ino);
   const NodePin old_node = replaces ? nodes_.pin((*target)->ino) : NodePin();
   if (what.whiteout != Ino{}) inodes_.fetch_add(1, std::memory_order_relaxed);
   finish_removal(std::move(removed), old_node.get(), *lsn);
@@ -320,6 +327,16 @@ Outcome<Filesystem::Moved> Filesystem::exchange(const Caller& caller, const Rena
   Outcome<DirPair> dirs = load_directories(caller, what);
   if (!dirs) return fail(dirs.error());
   Dir &from = dirs->from, &to = dirs->to();
+  for (const auto& [prefix, name] :
+       {std::pair{&from.prefix, what.name}, std::pair{&to.prefix, what.new_name}}) {
+    const auto marker = find_marker(*store_, caller.wait, *prefix, name);
+    if (!marker) return fail(marker.error());
+    // A directory's stay with its number, as its record moves with its prefix.
+    if (!*marker || (*marker)->tag == Tag::kDirectory) continue;
+    const NodePin node = nodes_.pin((*marker)->ino);
+    if (!node) continue;
+    if (const auto settled = settle_times(caller, *node); !settled) return fail(settled.error());
+  }
   holt::Batch& batch = scratch_batch();
   const Outcome<Moving> a = stage_departure(caller, from, what.name, batch);
   if (!a) return fail(a.error());

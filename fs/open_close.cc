@@ -12,6 +12,8 @@ namespace {
 // the daemon dies is never used.
 constexpr std::uint64_t kInoChunk = 4096;
 constexpr std::chrono::milliseconds kReapInterval{5000};
+constexpr std::chrono::minutes kLazyInterval{10};
+constexpr std::chrono::hours kLazyAge{24};
 
 }  // namespace
 
@@ -42,6 +44,8 @@ holt::Result<void> Filesystem::close() {
   if (closed_ || !store_) return {};
   closed_ = true;
   store_->announce_close();
+  lazy_ticker_.reset();
+  write_times_older_than(std::chrono::seconds(0));
   nodes_.clear();
   reaper_.reset();
   holt::Result<void> written;
@@ -82,6 +86,11 @@ holt::Result<void> Filesystem::start() {
   if (auto synced = store_->sync(); !synced) return synced;
   reaper_ = std::make_unique<Reaper>(
       *bulk_, [this](holt::Lsn lsn) { return store_->sync(lsn).has_value(); }, kReapInterval);
+  if (options_.lazytime) {
+    lazy_ = std::make_unique<LazyTimes>(nodes_, options_.max_lazy_times);
+    lazy_ticker_ =
+        std::make_unique<Ticker>(kLazyInterval, [this] { write_times_older_than(kLazyAge); });
+  }
   started_ = true;
   return {};
 }

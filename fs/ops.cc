@@ -63,6 +63,7 @@ Outcome<Filesystem::Dir> Filesystem::load_directory(const Caller& caller, Ino in
   if (!inode) return fail(inode.error());
   dir.before = *inode;
   dir.after = std::move(*inode);
+  if (lazy_ != nullptr) lazy_->show(dir.after);
   return dir;
 }
 
@@ -137,7 +138,7 @@ Outcome<Entry> Filesystem::entry_of(const Caller& caller, Node& dir, std::string
     const holt::Result<Inode> inode = decode_inode(value);
     if (!inode) return fail(inode.error());
     nodes_.acquire(inode->ino, Place::kEntry, &dir, name);
-    return Entry{attr_of(*inode)};
+    return Entry{shown(*inode)};
   }
   const bool is_link = marker->tag == Tag::kLink;
   const std::string key = is_link ? schema::link_key(marker->ino)
@@ -153,7 +154,7 @@ Outcome<Entry> Filesystem::entry_of(const Caller& caller, Node& dir, std::string
   } else {
     nodes_.acquire(inode->ino, Place::kDirectory, &dir, name);
   }
-  return Entry{attr_of(*inode)};
+  return Entry{shown(*inode)};
 }
 
 }  // namespace holtfs

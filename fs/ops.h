@@ -100,7 +100,8 @@ auto Filesystem::read_inode(Ino ino, Read read)
 
 // Lets `change(inode, at, batch)` change the record, under the inode's lock, exclusively.
 template <class Change>
-Outcome<Inode> Filesystem::change_inode(const Caller& caller, Ino ino, Change change) {
+Outcome<Inode> Filesystem::change_inode(const Caller& caller, Ino ino, Change change,
+                                        Lazily lazily) {
   const holt::SharedGate gate(gate_);
   Node* const node = nodes_.find(ino);
   if (node == nullptr) return fail(ESTALE);
@@ -109,13 +110,18 @@ Outcome<Inode> Filesystem::change_inode(const Caller& caller, Ino ino, Change ch
   const Outcome<Inode> before = load(caller, *node, at);
   if (!before) return fail(before.error());
   Inode after = *before;
+  if (lazy_ != nullptr) lazy_->show(after);
   holt::Batch& batch = scratch_batch();
   if (const Outcome<void> changed = change(after, at, batch); !changed) {
     return fail(changed.error());
   }
+  if (lazily == Lazily::kYes && at.orphan == nullptr && keep_times(*before, after, batch)) {
+    return after;
+  }
   if (const auto saved = save(caller, at, *before, after, batch); !saved) {
     return fail(saved.error());
   }
+  if (lazy_ != nullptr) lazy_->erase(ino);
   return after;
 }
 

@@ -95,10 +95,20 @@ void on_releasedir(fuse_req_t request, fuse_ino_t, fuse_file_info*) noexcept {
   Reply(connection_of(request).settings, request).done();
 }
 
-void on_fsyncdir(fuse_req_t request, fuse_ino_t, int, fuse_file_info*) noexcept {
+void on_fsyncdir(fuse_req_t request, fuse_ino_t ino, int datasync, fuse_file_info*) noexcept {
   Connection& connection = connection_of(request);
-  answer_when_durable(connection, Reply(connection.settings, request),
-                      [](Reply& reply) { reply.done(); });
+  const auto finish = [&connection](Reply reply) {
+    answer_when_durable(connection, std::move(reply), [](Reply& later) { later.done(); });
+  };
+  if (datasync != 0 || !connection.fs.has_lazy_times(Ino{ino})) {
+    return finish(Reply(connection.settings, request));
+  }
+  serve(
+      request,
+      [ino](Filesystem& fs, const Caller& caller) {
+        return done(fs.write_times(caller, Ino{ino}));
+      },
+      [finish](Reply& reply, Done&) { finish(std::move(reply)); });
 }
 
 }  // namespace

@@ -168,22 +168,25 @@ void on_lseek(fuse_req_t request, fuse_ino_t ino, off_t start, int whence,
       });
 }
 
-// Contents first, by a thread for syncs if there are any, then the log, which answers for the whole
-// group.
-void on_fsync(fuse_req_t request, fuse_ino_t ino, int, fuse_file_info*) noexcept {
+// Contents and times that are not in the record yet first, by a thread for
+// syncs if there are any, then the log, which answers for the whole group.
+void on_fsync(fuse_req_t request, fuse_ino_t ino, int datasync, fuse_file_info*) noexcept {
   Connection& connection = connection_of(request);
   Reply reply(connection.settings, request);
-  const auto finish = [&connection, ino](Reply held, bool contents) {
-    if (contents) {
-      const Outcome<void> synced = connection.fs.sync_contents(Ino{ino});
-      if (!synced) return held.error(value_of(synced.error()));
-    }
+  const bool times = datasync == 0 && connection.fs.has_lazy_times(Ino{ino});
+  const auto finish = [&connection, ino, times](Reply held, bool contents) {
+    Outcome<void> synced;
+    if (contents) synced = connection.fs.sync_contents(Ino{ino});
+    if (synced && times) synced = connection.fs.write_times({}, Ino{ino});
+    if (!synced) return held.error(value_of(synced.error()));
     answer_when_durable(connection, std::move(held), [](Reply& later) { later.done(); });
   };
   const bool contents = connection.fs.has_contents_to_sync(Ino{ino});
-  if (!contents || connection.ending) return finish(std::move(reply), contents);
-  connection.syncers.post([finish, token = Deferred(connection),
-                           reply = std::move(reply)]() mutable { finish(std::move(reply), true); });
+  if ((!contents && !times) || connection.ending) return finish(std::move(reply), contents);
+  connection.syncers.post(
+      [finish, contents, token = Deferred(connection), reply = std::move(reply)]() mutable {
+        finish(std::move(reply), contents);
+      });
 }
 
 }  // namespace

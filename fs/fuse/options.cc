@@ -26,10 +26,9 @@ constexpr std::array kPassed = {
     "auto_unmount", "fsname=",      "subtype=",  "context=",    "fscontext=",
     "defcontext=",  "rootcontext=", "symfollow", "nosymfollow", "default_permissions"};
 // What /etc/fstab may say and mount(8) may pass on; it means nothing here, or what is done anyway.
-constexpr std::array kIgnored = {"defaults", "auto",       "noauto",        "user",
-                                 "nouser",   "users",      "owner",         "group",
-                                 "nofail",   "_netdev",    "silent",        "loud",
-                                 "diratime", "norelatime", "nostrictatime", "nolazytime"};
+constexpr std::array kIgnored = {"defaults", "auto",  "noauto",   "user",       "nouser",
+                                 "users",    "owner", "group",    "nofail",     "_netdev",
+                                 "silent",   "loud",  "diratime", "norelatime", "nostrictatime"};
 
 template <class Table>
 bool contains(const Table& table, std::string_view name) {
@@ -93,6 +92,8 @@ std::string apply_one(const std::string& option, MountOptions& options) {
     options.sync = true;
   } else if (option == "nodiratime") {
     options.diratime = false;
+  } else if (option == "lazytime" || option == "nolazytime") {
+    options.lazytime = option == "lazytime";
   } else if (option == "acl" || option == "noacl") {
     options.acl = option == "acl";
   } else if (option == "ro") {

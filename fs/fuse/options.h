@@ -28,6 +28,7 @@ struct MountOptions {
   bool read_only = false;
   AtimePolicy atime = AtimePolicy::kRelative;
   bool diratime = true;
+  bool lazytime = false;
   bool acl = true;
   ReaddirPlus readdirplus = ReaddirPlus::kAuto;
   std::vector<std::string> passed;  // for libfuse and the kernel

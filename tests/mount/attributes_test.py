@@ -99,6 +99,32 @@ class Attributes(harness.MountedTest):
         self.assertEqual(as_user(f"touch {self.mnt}/sticky/mine && rm {self.mnt}/sticky/mine"), 0)
         self.assertNotEqual(as_user(f"chmod 644 {path}"), 0)
 
+    def test_lazytime_writes_times_with_fsync_or_at_the_end(self):
+        self.remount("lazytime")
+        before, after = {}, {}
+        syncs = {"never": lambda fd: None, "contents": os.fdatasync, "all": os.fsync}
+        for name, sync in syncs.items():
+            fd = os.open(self.make(name, content=b"data"), os.O_RDWR)
+            before[name] = os.fstat(fd).st_mtime_ns
+            os.pwrite(fd, b"DATA", 0)
+            after[name] = os.fstat(fd).st_mtime_ns
+            self.assertGreater(after[name], before[name])
+            sync(fd)
+            os.close(fd)
+        self.crash()
+        self.mount("lazytime")
+        for name in syncs:
+            self.assertEqual(self.content(name), b"DATA")
+            expected = after if name == "all" else before
+            self.assertEqual(os.stat(self.path(name)).st_mtime_ns, expected[name], name)
+        fd = os.open(self.path("never"), os.O_WRONLY)
+        os.pwrite(fd, b"more", 0)
+        os.close(fd)
+        ended = os.stat(self.path("never")).st_mtime_ns
+        self.remount()
+        self.assertEqual(os.stat(self.path("never")).st_mtime_ns, ended)
+        self.remount("nolazytime")
+
     def test_a_new_owner_clears_set_id_bits(self):
         path = self.make("f")
         os.chmod(path, 0o6755)
