@@ -174,6 +174,7 @@ class Filesystem {
 
   holt::Store& store() { return *store_; }
   std::size_t known_nodes() const { return nodes_.size(); }
+  std::uint64_t known_lookups() const { return nodes_.lookups(); }
 
  private:
   struct Dir;      // ops.h: a directory with its record, under its lock

@@ -7,7 +7,7 @@
 namespace holtfs {
 
 NodePin::~NodePin() {
-  if (node_ != nullptr) table_->release(node_->ino, 1);
+  if (node_ != nullptr) table_->drop(node_->ino, 1, 0);
 }
 
 NodeTable::NodeTable(OnGone on_gone, void* context) : on_gone_(on_gone), context_(context) {
@@ -16,6 +16,9 @@ NodeTable::NodeTable(OnGone on_gone, void* context) : on_gone_(on_gone), context
     shard.buckets.assign(16, nullptr);
   }
   root_ = &acquire(kRootIno, Place::kDirectory, nullptr, {});
+  Shard& shard = shard_of(kRootIno);
+  const holt::MutexLock lock(shard.mutex);
+  shard.lookups = 0;  // nobody looked it up
 }
 
 NodeTable::~NodeTable() {
@@ -31,6 +34,7 @@ void NodeTable::clear() {
       chains.assign(16, nullptr);
       chains.swap(shard.buckets);
       shard.count = 0;
+      shard.lookups = 0;
     }
     for (Node* chain : chains) {
       while (chain != nullptr) {
@@ -104,6 +108,7 @@ Node& NodeTable::acquire(Ino ino, Place place, Node* parent, std::string_view na
     const holt::MutexLock lock(shard.mutex);
     if (Node* node = find_in(shard, ino)) {
       ++node->refs;
+      ++shard.lookups;
       return *node;
     }
   }
@@ -118,6 +123,7 @@ Node& NodeTable::acquire(Ino ino, Place place, Node* parent, std::string_view na
   Node* found;
   {
     const holt::MutexLock lock(shard.mutex);
+    ++shard.lookups;
     found = find_in(shard, ino);  // another thread may have been faster
     if (found == nullptr) {
       add_to(shard, made.get());
@@ -125,7 +131,7 @@ Node& NodeTable::acquire(Ino ino, Place place, Node* parent, std::string_view na
     }
     ++found->refs;
   }
-  if (parent != nullptr) release(parent->ino, 1);
+  if (parent != nullptr) drop(parent->ino, 1, 0);
   return *found;
 }
 
@@ -138,11 +144,14 @@ Node& NodeTable::acquire_orphan(std::unique_ptr<Orphan> orphan) {
   node->extra->orphan = std::move(orphan);
   Shard& shard = shard_of(node->ino);
   const holt::MutexLock lock(shard.mutex);
+  ++shard.lookups;
   add_to(shard, node.get());
   return *node.release();
 }
 
-void NodeTable::release(Ino ino, std::uint64_t count) {
+void NodeTable::release(Ino ino, std::uint64_t count) { drop(ino, count, count); }
+
+void NodeTable::drop(Ino ino, std::uint64_t count, std::uint64_t lookups) {
   while (count > 0) {
     std::unique_ptr<Node> gone;
     {
@@ -151,6 +160,7 @@ void NodeTable::release(Ino ino, std::uint64_t count) {
       Node* node = find_in(shard, ino);
       CHECK(node != nullptr && node->refs >= count, "N3");
       node->refs -= count;
+      shard.lookups -= std::exchange(lookups, 0);
       if (node->refs > 0) return;
       remove_from(shard, node);
       gone.reset(node);
@@ -167,7 +177,7 @@ void NodeTable::move(Node& node, Place place, Node* parent, std::string_view nam
   Node* const old = std::exchange(node.parent, parent);
   node.place = place;
   node.name = name;
-  if (old != nullptr) release(old->ino, 1);
+  if (old != nullptr) drop(old->ino, 1, 0);
 }
 
 void NodeTable::make_orphan(Node& node, std::unique_ptr<Orphan> orphan) {
@@ -188,6 +198,15 @@ DirCookies& NodeTable::cookies_of(Node& directory) {
   if (!directory.extra) directory.extra = std::make_unique<NodeExtra>();
   if (!directory.extra->cookies) directory.extra->cookies = std::make_unique<DirCookies>();
   return *directory.extra->cookies;
+}
+
+std::uint64_t NodeTable::lookups() const {
+  std::uint64_t total = 0;
+  for (const Shard& shard : shards_) {
+    const holt::MutexLock lock(shard.mutex);
+    total += shard.lookups;
+  }
+  return total;
 }
 
 std::size_t NodeTable::size() const {

@@ -119,6 +119,9 @@ class NodeTable {
 
   DirCookies& cookies_of(Node& directory);
   std::size_t size() const;
+  // References that acquire() gave and release() has not taken back: without those that children
+  // and operations hold.
+  std::uint64_t lookups() const;
 
  private:
   friend class NodePin;
@@ -127,6 +130,7 @@ class NodeTable {
     mutable holt::Mutex mutex{holt::Rank::kLeaf};
     std::vector<Node*> buckets GUARDED_BY(mutex);
     std::size_t count GUARDED_BY(mutex) = 0;
+    std::uint64_t lookups GUARDED_BY(mutex) = 0;
   };
 
   Shard& shard_of(Ino ino) { return shards_[number_of(ino) % kShards]; }
@@ -137,6 +141,8 @@ class NodeTable {
   static void add_to(Shard& shard, Node* node) REQUIRES(shard.mutex);
   static void remove_from(Shard& shard, Node* node) REQUIRES(shard.mutex);
   void add_reference(Node& node);
+  // Takes `count` references back, of which so many are lookups.
+  void drop(Ino ino, std::uint64_t count, std::uint64_t lookups);
 
   std::array<Shard, kShards> shards_;
   Node* root_;

@@ -1,4 +1,5 @@
-// holtctl: shows what is in a store, record by record or in figures. It changes nothing.
+// holtctl: shows what is in a store, record by record or in figures, and what a mount says of
+// itself. It changes nothing.
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
@@ -7,6 +8,7 @@
 #include "fs/schema.h"
 #include "fs/state.h"
 #include "tools/command_line.h"
+#include "tools/mount_status.h"
 
 namespace {
 
@@ -161,16 +163,27 @@ holt::Result<void> stat(const holt::Store& store) {
 int main(int argc, char** argv) {
   std::string path;
   holtfs::CommandLine line(
-      "holtctl", "Shows what is in the holtfs filesystem in the directory STORE.", kUsageError);
+      "holtctl", "Shows what is in a holtfs filesystem, or what a mounted one does.", kUsageError);
   CLI::App* const dump_command =
       line.app.add_subcommand("dump", "print every record, each as one line of JSON, in key order");
   CLI::App* const stat_command = line.app.add_subcommand("stat", "print figures, as JSON");
   for (CLI::App* command : {dump_command, stat_command}) {
     command->add_option("STORE", path, "directory that holds the filesystem")->required();
   }
+  CLI::App* const status_command =
+      line.app.add_subcommand("status", "print what a mounted filesystem says of itself");
+  bool json = false;
+  status_command->add_option("MOUNTPOINT", path, "where it is mounted")->required();
+  status_command->add_flag("--json", json, "as JSON");
   if (const auto status = line.parse(argc, argv)) return *status;
+  if (*status_command) {
+    const auto text = holtfs::mount_status(path, json);
+    if (!text) return line.complain(text.error(), kFailure);
+    fmt::print("{}", *text);
+    return 0;
+  }
   if (!*dump_command && !*stat_command) {
-    return line.misuse("a command is missing: dump or stat");
+    return line.misuse("a command is missing: dump, stat or status");
   }
   const holt::Options options = {.create_if_missing = false, .read_only = true};
   auto store = holt::Store::open(path, options);

@@ -17,6 +17,7 @@
 #include "fs/fuse/libfuse.h"
 #include "fs/fuse/options.h"
 #include "fs/fuse/reply.h"
+#include "fs/fuse/requests.h"
 #include "fs/fuse/workers.h"
 
 namespace holtfs {
@@ -27,6 +28,8 @@ struct Connection {
 
   Filesystem& fs;
   ReplySettings settings;
+  Requests requests;
+  std::string options;         // in force, to be shown
   bool sync = false;           // every change is durable before it is answered,
   bool sync_contents = false;  // with the contents of files
   bool acl = true;             // the kernel decides access by POSIX ACLs

@@ -52,6 +52,8 @@ const fuse_lowlevel_ops& handlers() {
     add_attribute_handlers(ops);
     add_directory_handlers(ops);
     add_file_handlers(ops);
+    add_status_handlers(ops);
+    count_requests(ops);
     return ops;
   }();
   return table;

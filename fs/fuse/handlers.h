@@ -13,5 +13,6 @@ void add_namespace_handlers(fuse_lowlevel_ops& ops);
 void add_attribute_handlers(fuse_lowlevel_ops& ops);
 void add_directory_handlers(fuse_lowlevel_ops& ops);
 void add_file_handlers(fuse_lowlevel_ops& ops);
+void add_status_handlers(fuse_lowlevel_ops& ops);
 
 }  // namespace holtfs

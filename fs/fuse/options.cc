@@ -56,6 +56,17 @@ constexpr std::array<Choice<UringWanted>, 3> kUring = {
 constexpr std::array<Choice<ReaddirPlus>, 3> kPlus = {
     {{"auto", ReaddirPlus::kAuto}, {"yes", ReaddirPlus::kYes}, {"no", ReaddirPlus::kNo}}};
 
+constexpr std::array<Choice<AtimePolicy>, 3> kAtime = {{{"noatime", AtimePolicy::kNever},
+                                                        {"relatime", AtimePolicy::kRelative},
+                                                        {"strictatime", AtimePolicy::kAlways}}};
+// Passed on, and among the daemon's own too.
+constexpr std::array kTold = {"ro", "rw", "sync", "async", "noatime"};
+
+template <class Value, std::size_t N>
+std::string_view name_of(const std::array<Choice<Value>, N>& choices, Value value) {
+  return std::ranges::find(choices, value, &Choice<Value>::value)->name;
+}
+
 std::string apply_one(const std::string& option, MountOptions& options) {
   const std::size_t equals = option.find('=');
   const std::string name = option.substr(0, equals);
@@ -130,6 +141,22 @@ std::string apply_mount_options(const std::string& list, MountOptions& options) 
     if (std::string error = apply_one(option, options); !error.empty()) return error;
   }
   return {};
+}
+
+std::string describe(const MountOptions& options) {
+  const auto size = [](std::uint64_t bytes) {
+    return bytes % (1u << 20) == 0 ? fmt::format("{}M", bytes >> 20) : std::to_string(bytes);
+  };
+  std::string out = fmt::format("{},{},io_uring={},cache={},commit={},{},{},{},readdirplus={}",
+                                options.read_only ? "ro" : "rw", options.sync ? "sync" : "async",
+                                name_of(kUring, options.io_uring), size(options.cache_bytes),
+                                options.commit_ms / 1000, name_of(kAtime, options.atime),
+                                options.diratime ? "diratime" : "nodiratime",
+                                options.acl ? "acl" : "noacl", name_of(kPlus, options.readdirplus));
+  for (const std::string& passed : options.passed) {
+    if (!contains(kTold, passed)) out += "," + passed;
+  }
+  return out;
 }
 
 std::expected<MountOptions, Stop> parse_options(int argc, const char* const* argv) {

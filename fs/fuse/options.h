@@ -43,5 +43,7 @@ struct Stop {
 std::expected<MountOptions, Stop> parse_options(int argc, const char* const* argv);
 // One `-o` list; an error sentence, or nothing.
 std::string apply_mount_options(const std::string& list, MountOptions& options);
+// The list that says the same: every option with what it is, defaults too.
+std::string describe(const MountOptions& options);
 
 }  // namespace holtfs

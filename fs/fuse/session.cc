@@ -197,6 +197,7 @@ std::string run_session(Filesystem& fs, const MountOptions& options,
   if (uring.fatal) return uring.hint;
   Connection connection(fs, kWorkers);
   connection.settings.timeout = kTimeoutSeconds;
+  connection.options = describe(options);
   connection.sync = options.sync;
   connection.sync_contents = options.sync_contents;
   connection.acl = options.acl;

@@ -47,6 +47,22 @@ BOOST_FIXTURE_TEST_CASE(lookups_are_counted, Table) {
   BOOST_TEST(nodes.find(Ino{2}) == nullptr);
 }
 
+BOOST_FIXTURE_TEST_CASE(children_and_pins_are_no_lookups, Table) {
+  BOOST_TEST(nodes.lookups() == 0);
+  Node& a = dir(2, nodes.root());
+  Node& child = dir(3, a);
+  dir(3, a);
+  {
+    const NodePin pin = nodes.pin(Ino{3});
+  }
+  nodes.move(child, Place::kDirectory, &nodes.root(), "new");
+  BOOST_TEST(nodes.lookups() == 3);
+  nodes.release(Ino{3}, 2);
+  BOOST_TEST(nodes.lookups() == 1);
+  nodes.clear();
+  BOOST_TEST(nodes.lookups() == 0);
+}
+
 BOOST_FIXTURE_TEST_CASE(moving_a_node_moves_its_pin, Table) {
   Node& a = dir(2, nodes.root());
   Node& b = dir(3, nodes.root());

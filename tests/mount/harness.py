@@ -54,10 +54,12 @@ def main():
     parser.add_argument("--mkfs", required=True)
     parser.add_argument("--fsck", required=True)
     parser.add_argument("--stall", help="the library that lets the daemon's host wait")
+    parser.add_argument("--holtctl", help="default: beside --mkfs")
     parser.add_argument("--transport", choices=["device", "uring"], default="device")
     parser.add_argument("tests", nargs="*", help="names of tests, default all")
     global ARGS
     ARGS = parser.parse_args()
+    ARGS.holtctl = ARGS.holtctl or os.path.join(os.path.dirname(ARGS.mkfs), "holtctl")
     if not os.access("/dev/fuse", os.R_OK | os.W_OK):
         skip("/dev/fuse cannot be opened")
     if os.geteuid() != 0:

@@ -1,0 +1,42 @@
+// Requests: how many of each kind the kernel has sent, for who wants to know what a call costs.
+//
+// Counted for every handler of the table at once, in handlers.cc. What has no handler is answered
+// by libfuse and not counted.
+//
+// Thread safety: any thread. Each thread has a line of its own to count on, as in a holt::Gate.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "fs/fuse/libfuse.h"
+#include "fs/fuse/opcodes.h"
+
+namespace holtfs {
+
+class Requests {
+ public:
+  using Counts = std::array<std::uint64_t, kMaxOpcodes>;
+
+  void count(std::uint32_t opcode) {
+    lanes_[my_lane()].counts[opcode].fetch_add(1, std::memory_order_relaxed);
+  }
+  // By number of opcode; not one moment's, while requests come in.
+  Counts counts() const;
+
+ private:
+  static constexpr std::size_t kLanes = 64;
+  struct alignas(64) Lane {
+    std::array<std::atomic<std::uint64_t>, kMaxOpcodes> counts{};
+  };
+  static std::size_t my_lane();
+
+  std::array<Lane, kLanes> lanes_;
+};
+
+// Puts a function that counts in front of each handler. Once in the life of the process.
+void count_requests(fuse_lowlevel_ops& ops);
+
+}  // namespace holtfs
