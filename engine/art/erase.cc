@@ -6,11 +6,22 @@
 
 namespace holt::art {
 
+namespace {
+
+// The thread's own, for one erasure at a time.
+Path& scratch_path() {
+  thread_local Path path;
+  return path;
+}
+
+}  // namespace
+
 bool erase(Editor& blob, std::string_view key, std::uint32_t depth) {
   const Found found = find(blob, key, depth);
   CHECK(found.where != Where::kEdge, "B4");
   if (found.where == Where::kAbsent) return false;
-  Path path = path_to(blob, key, depth, found.ref);
+  Path& path = scratch_path();
+  path_to(blob, key, depth, found.ref, path);
   const Ref inner = blob.ref_at(path.back().place);
   if (blob.head(inner).terminal() == found.ref) {
     blob.set_ref(Editor::terminal_place(inner), 0);
@@ -27,7 +38,8 @@ Ref detach(Editor& blob, std::string_view prefix, std::uint32_t depth) {
   CHECK(spot.kind != PrefixSpot::Kind::kEdge, "B4");
   if (spot.kind == PrefixSpot::Kind::kNone) return 0;
   CHECK(spot.ref != blob.root(), "B3");
-  Path path = path_to(blob, prefix, depth, spot.ref);
+  Path& path = scratch_path();
+  path_to(blob, prefix, depth, spot.ref, path);
   unhang(blob, path);
   blob.trim_front(spot.ref, spot.skip);
   collapse(blob, path);

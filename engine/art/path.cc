@@ -11,12 +11,12 @@ namespace {
 // Notes the way towards `key` until `ends(ref, depth)` is true, which is asked at each node before
 // it is added, and last of the terminal.
 template <class Ends>
-Path walk_towards(View blob, std::string_view key, std::uint32_t depth, Ends ends) {
-  Path path;
+void walk_towards(View blob, std::string_view key, std::uint32_t depth, Path& path, Ends ends) {
+  path.clear();
   std::uint32_t place = Editor::root_place();
   for (;;) {
     const Ref ref = blob.ref_at(place);
-    if (ends(ref, depth)) return path;
+    if (ends(ref, depth)) return;
     const NodeHead head = blob.head(ref);
     if (head.kind() == NodeKind::kPrefix) {
       path.push_back({place, 0});
@@ -28,7 +28,7 @@ Path walk_towards(View blob, std::string_view key, std::uint32_t depth, Ends end
     if (depth == key.size()) {
       CHECK(ends(head.terminal(), depth), "B6");
       path.push_back({place, 0});
-      return path;
+      return;
     }
     const auto byte = static_cast<unsigned char>(key[depth++]);
     path.push_back({place, byte});
@@ -45,13 +45,14 @@ std::string bytes_of(const Editor& blob, Ref ref, NodeHead head) {
 
 }  // namespace
 
-Path path_to(const Editor& blob, std::string_view key, std::uint32_t depth, Ref stop) {
-  return walk_towards(blob, key, depth, [&](Ref ref, std::uint32_t) { return ref == stop; });
+void path_to(const Editor& blob, std::string_view key, std::uint32_t depth, Ref stop, Path& path) {
+  walk_towards(blob, key, depth, path, [&](Ref ref, std::uint32_t) { return ref == stop; });
 }
 
 Path path_to_depth(View blob, std::string_view key, std::uint32_t depth, std::uint32_t to_depth) {
   CHECK(depth <= to_depth && to_depth < key.size(), "B4");
-  Path path = walk_towards(blob, key, depth, [&](Ref, std::uint32_t at) { return at > to_depth; });
+  Path path;
+  walk_towards(blob, key, depth, path, [&](Ref, std::uint32_t at) { return at > to_depth; });
   CHECK(is_inner(blob.head(blob.ref_at(path.back().place)).kind()), "B4");
   return path;
 }

@@ -17,7 +17,8 @@ using Path = std::vector<PathStep>;
 
 // The way to the node `stop`, which lies on the way of `key`, without it; find() or find_prefix()
 // said so. `depth` is that of the root.
-Path path_to(const Editor& blob, std::string_view key, std::uint32_t depth, Ref stop);
+// `path` is cleared first: it may keep its memory from one walk to the next.
+void path_to(const Editor& blob, std::string_view key, std::uint32_t depth, Ref stop, Path& path);
 // The way to the inner node at `to_depth` on the way of `key`, which goes on from there.
 Path path_to_depth(View blob, std::string_view key, std::uint32_t depth, std::uint32_t to_depth);
 

@@ -28,7 +28,10 @@ void BatchRun::apply_all(bool exclusive) {
   for (const Target& target : targets_) live_before_.push_back(editor(target).live());
   const auto& steps = batch_.steps();
   for (std::size_t i = 0; i < steps.size(); ++i) {
-    if (steps[i].is_change()) apply_step(steps[i], places_[i], exclusive);
+    if (!steps[i].is_change()) continue;
+    apply_step(steps[i], places_[i], exclusive);
+    // A patch leaves every node where it is.
+    found_stands_ = found_stands_ && steps[i].is_patch();
   }
   for (std::size_t i = 0; i < targets_.size(); ++i) {
     if (targets_[i].changes) tree_.mark_changed(targets_[i].hop.frame);
@@ -73,7 +76,7 @@ void BatchRun::apply_step(const Step& step, const Place& place, bool exclusive) 
       if (exclusive) kept_room_ -= art::put_bound(step.key_size, step.data_size);
       return;
     case Op::kPatch:
-    case Op::kAdd: return patch_value(hop, step);
+    case Op::kAdd: return patch_value(hop, step, place);
     case Op::kErase: return erase_key(hop, step);
     case Op::kErasePrefix: return erase_prefix(hop, batch_.key(step));
     case Op::kMove: return move(hop, exclusive ? Tree::Hop{} : targets_[place.second].hop, step);
@@ -85,9 +88,10 @@ void BatchRun::put_value(const Tree::Hop& hop, const Step& step) {
   art::put(blob, batch_.key(step), hop.depth, batch_.data(step));
 }
 
-void BatchRun::patch_value(const Tree::Hop& hop, const Step& step) {
+void BatchRun::patch_value(const Tree::Hop& hop, const Step& step, const Place& place) {
   art::Editor blob = editor_at(hop.frame);
-  const art::Found found = art::find(blob, batch_.key(step), hop.depth);
+  const art::Found found =
+      found_stands_ ? place.found : art::find(blob, batch_.key(step), hop.depth);
   if (found.where != art::Where::kLeaf) return;  // recovery of a log this program did not write
   const art::NodeHead head = blob.head(found.ref);
   const std::string_view data = batch_.data(step);

@@ -137,7 +137,7 @@ BatchRun::Outcome BatchRun::check_step(const Step& step, const Place& place) {
   if (change && step.expect == Expect::kNothing) return Outcome::kApplied;
   const Tree::Hop& hop = targets_[place.blob].hop;
   const art::View blob = tree_.view(hop.frame);
-  const art::Found found = art::find(blob, batch_.key(step), hop.depth);
+  const art::Found found = leaf_of(step, place);
   const bool present = found.where == art::Where::kLeaf;
   if (step.expect == Expect::kPresent && !present) {
     return reject(change ? Code::kNotFound : Code::kPrecondition);

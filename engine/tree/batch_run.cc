@@ -112,68 +112,70 @@ BatchRun::Outcome BatchRun::locate(bool whole_way) {
   return Outcome::kApplied;
 }
 
-BatchRun::Outcome BatchRun::go(std::string_view key, bool prefix, bool whole_way, Tree::Hop& from) {
+BatchRun::Outcome BatchRun::go(std::string_view key, bool prefix, bool whole_way, Tree::Hop& from,
+                               art::Found& found) {
   way_.clear();
   if (whole_way) from = {};
   std::vector<Tree::Hop>* const path = whole_way ? &way_ : nullptr;
-  art::Found found;
   art::PrefixSpot spot;
   const Tree::Step step = prefix ? tree_.descend_prefix(key, from, blob_, spot, path)
                                  : tree_.descend(key, from, blob_, found, path);
   if (step == Tree::Step::kMiss) return Outcome::kMiss;
   if (step == Tree::Step::kRestart) return Outcome::kRestart;
-  if (!whole_way) way_.push_back(from);
   // What was found shall stay while the rest is loaded.
   for (const Tree::Hop& hop : way_) tree_.pool_.reference(hop.frame);
+  tree_.pool_.reference(from.frame);
   return Outcome::kApplied;
 }
 
 BatchRun::Outcome BatchRun::locate_step(const Step& step, Place& place, bool whole_way) {
-  const Outcome first = go(batch_.key(step), step.is_structural(), whole_way, place.from);
+  const Outcome first =
+      go(batch_.key(step), step.is_structural(), whole_way, place.from, place.found);
   if (first != Outcome::kApplied) return first;
-  place.blob = add_way();
+  place.blob = add_way(place.from, whole_way);
   place.second = place.blob;
   if (step.is_move()) {
-    const Outcome second = go(batch_.data(step), false, whole_way, place.second_from);
+    art::Found unused;
+    const Outcome second = go(batch_.data(step), false, whole_way, place.second_from, unused);
     if (second != Outcome::kApplied) return second;
-    place.second = add_way();
+    place.second = add_way(place.second_from, whole_way);
   }
   return Outcome::kApplied;
 }
 
-// Returns the index of the last blob of the way.
-std::size_t BatchRun::add_way() {
-  for (const Tree::Hop& hop : way_) add_target(hop);
-  return add_target(way_.back());
+std::size_t BatchRun::add_way(const Tree::Hop& end, bool whole_way) {
+  if (whole_way) {
+    for (const Tree::Hop& hop : way_) add_target(hop);
+  }
+  return add_target(end);
 }
 
 std::size_t BatchRun::add_target(const Tree::Hop& hop) {
   for (std::size_t i = 0; i < targets_.size(); ++i) {
     if (targets_[i].hop.id == hop.id) return i;
   }
-  targets_.push_back({.hop = hop});
+  targets_.push_back({.hop = hop, .index = targets_.size()});
   return targets_.size() - 1;
 }
 
 // By what is going to be latched: a frame may hold another blob by then, so blob ids give no order.
 void BatchRun::sort_targets() {
   if (targets_.size() < 2) return;
-  std::vector<std::size_t> order(targets_.size());
-  for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
-  std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
-    return targets_[a].hop.frame < targets_[b].hop.frame;
-  });
-  std::vector<Target> sorted;
-  std::vector<std::size_t> rank(order.size());
-  for (std::size_t i = 0; i < order.size(); ++i) {
-    sorted.push_back(targets_[order[i]]);
-    rank[order[i]] = i;
-  }
-  targets_ = std::move(sorted);
+  std::ranges::sort(targets_, {}, [](const Target& target) { return target.hop.frame; });
+  const auto now_at = [&](std::size_t index) {
+    return static_cast<std::size_t>(std::ranges::find(targets_, index, &Target::index) -
+                                    targets_.begin());
+  };
   for (Place& place : places_) {
-    place.blob = rank[place.blob];
-    place.second = rank[place.second];
+    place.blob = now_at(place.blob);
+    place.second = now_at(place.second);
   }
+}
+
+art::Found BatchRun::leaf_of(const Step& step, const Place& place) const {
+  if (found_stands_) return place.found;
+  const Tree::Hop& hop = targets_[place.blob].hop;
+  return art::find(tree_.view(hop.frame), batch_.key(step), hop.depth);
 }
 
 bool BatchRun::still_ends_here(const Step& step, const Place& place) const {
@@ -199,6 +201,7 @@ bool BatchRun::latch_targets() {
     same = same && frame.blob.load(std::memory_order_acquire) == index_of(target.hop.id);
     unmoved = unmoved && frame.latch.held_version() == target.hop.version;
   }
+  found_stands_ = same && unmoved;
   if (!same || unmoved) return same;
   const auto& steps = batch_.steps();
   for (std::size_t i = 0; i < steps.size(); ++i) {

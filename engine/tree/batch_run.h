@@ -7,6 +7,9 @@
 // Thread safety: one thread.
 #pragma once
 
+#include <array>
+#include <cstddef>
+#include <memory_resource>
 #include <string_view>
 #include <vector>
 
@@ -18,7 +21,11 @@ namespace holt {
 class BatchRun {
  public:
   BatchRun(Tree& tree, const Batch& batch, const LogWriter& log)
-      : tree_(tree), batch_(batch), log_(log) {}
+      : tree_(tree), batch_(batch), log_(log) {
+    targets_.reserve(kUsualSteps);
+    places_.reserve(kUsualSteps);
+    live_before_.reserve(kUsualSteps);
+  }
 
   Result<void> run(Wait wait, Lsn& at);
 
@@ -41,11 +48,15 @@ class BatchRun {
   // once.
   static constexpr std::size_t kMaxLoadsPerFrame = 16;
 
+  // A batch of as many steps is applied without memory from the heap.
+  static constexpr std::size_t kUsualSteps = 8;
+
   // A blob the batch touches.
   struct Target {
     Tree::Hop hop;
     std::size_t room = 0;  // bytes its steps need at most
     bool changes = false;
+    std::size_t index = 0;  // before they were sorted
   };
   // Which targets a step works on, as indexes.
   struct Place {
@@ -54,6 +65,7 @@ class BatchRun {
     // Where the last attempt's searches got to: the next one goes on from there, so that a batch
     // makes headway with frames for its targets alone.
     Tree::Hop from, second_from;
+    art::Found found;  // what the search for the key found; not for a prefix
   };
   enum class Outcome : std::uint8_t {
     kApplied,
@@ -75,14 +87,18 @@ class BatchRun {
   // Finds the blobs of all steps; with `whole_way`, those above them too.
   Outcome locate(bool whole_way);
   Outcome locate_step(const Step& step, Place& place, bool whole_way);
-  // Fills way_ with the blobs on the way to the key, or with the last of them.
-  Outcome go(std::string_view key, bool prefix, bool whole_way, Tree::Hop& from);
+  // Brings `from` to the blob where the search for the key ends; with `whole_way`, way_ gets all
+  // blobs on the way to it.
+  Outcome go(std::string_view key, bool prefix, bool whole_way, Tree::Hop& from, art::Found& found);
   std::size_t add_target(const Tree::Hop& hop);
-  std::size_t add_way();
+  // Returns the index of the blob where the search ended.
+  std::size_t add_way(const Tree::Hop& end, bool whole_way);
   void sort_targets();
   bool latch_targets();  // false: one of them is not what it was
   void unlatch_targets(bool changed);
   bool still_ends_here(const Step& step, const Place& place) const;
+  // The leaf of a step's key, under the latches and before any step was applied.
+  art::Found leaf_of(const Step& step, const Place& place) const;
 
   art::Editor editor(const Target& target) const { return editor_at(target.hop.frame); }
   art::Editor editor_at(FrameIndex frame) const {
@@ -115,7 +131,7 @@ class BatchRun {
   void apply_all(bool exclusive);
   void apply_step(const Step& step, const Place& place, bool exclusive);
   void put_value(const Tree::Hop& hop, const Step& step);
-  void patch_value(const Tree::Hop& hop, const Step& step);
+  void patch_value(const Tree::Hop& hop, const Step& step, const Place& place);
   void erase_key(const Tree::Hop& hop, const Step& step);
   void erase_prefix(const Tree::Hop& hop, std::string_view prefix);
   void move(const Tree::Hop& from, const Tree::Hop& to, const Step& step);
@@ -127,17 +143,21 @@ class BatchRun {
   Tree& tree_;
   const Batch& batch_;
   const LogWriter& log_;
-  std::vector<Target> targets_;
-  std::vector<Place> places_;
+  std::array<std::byte, kUsualSteps * (sizeof(Target) + sizeof(Place) + sizeof(std::size_t))>
+      memory_;
+  std::pmr::monotonic_buffer_resource resource_{memory_.data(), memory_.size()};
+  std::pmr::vector<Target> targets_{&resource_};
+  std::pmr::vector<Place> places_{&resource_};
+  std::pmr::vector<std::size_t> live_before_{&resource_};
   std::vector<Tree::Hop> way_;
   std::vector<FrameIndex> spares_;
   std::vector<BlobId> spare_ids_;
-  std::vector<std::size_t> live_before_;
   std::uint64_t shape_ = 0;
   BlobId blob_{};
   std::size_t room_ = 0;
   std::size_t kept_room_ = 0;  // the most that any target was promised, for the steps to come
   std::uint64_t places_shape_ = 0;
+  bool found_stands_ = false;  // no target changed since it was searched
   Wait wait_ = Wait::kYes;
   std::string prefix_;
   Tree::Hop edges_at_;
