@@ -20,8 +20,11 @@ auto answer_created(fuse_req_t request, const fuse_file_info& info) {
   };
 }
 
+// Where the kernel opens files by itself, MKNOD does as well, and is not followed by RELEASE.
 void on_create(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t mode,
                fuse_file_info* info) noexcept {
+  Connection& connection = connection_of(request);
+  if (connection.no_open) return Reply(connection.settings, request).error(ENOSYS);
   serve_change(
       request,
       [parent, name = std::string(name), mode, exclusive = (info->flags & O_EXCL) != 0](

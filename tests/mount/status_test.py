@@ -44,6 +44,17 @@ class Status(harness.MountedTest):
         self.assertEqual(after["IOCTL"] - before["IOCTL"], 1)
         self.assertNotIn("SYMLINK", after)
 
+    def test_nothing_is_asked_about_a_new_file_that_could_be_spared(self):
+        self.make("first")  # the kernel learns what it need not ask again
+        before = self.status()["requests"]
+        for i in range(50):
+            self.make(str(i))
+        after = self.status()["requests"]
+        more = {kind: count - before.get(kind, 0) for kind, count in after.items()}
+        self.assertEqual((more["LOOKUP"], more["MKNOD"]), (50, 50))
+        for kind in ("CREATE", "OPEN", "FLUSH", "RELEASE", "WRITE"):
+            self.assertEqual(more.get(kind, 0), 0, kind)
+
     def test_requests_by_many_processes_are_all_counted(self):
         script = "import os, sys\nfor i in range(200): os.mkdir(f'{sys.argv[1]}.{i}')"
         loads = [subprocess.Popen(["python3", "-c", script, self.path(str(i))]) for i in range(4)]
