@@ -257,6 +257,8 @@ class Filesystem {
   using Xattrs = std::vector<std::pair<std::string_view, std::string>>;
   Outcome<bool> has_xattr(const Caller& caller, const Located& at, const Inode& inode,
                           std::string_view name, std::string_view value);
+  Outcome<void> check_xattr_room(const Caller& caller, const Located& at, const Inode& inode,
+                                 std::string_view name, std::string_view value, int flags);
   Outcome<void> set_acl(const Caller& caller, Ino ino, std::string_view name,
                         std::string_view value);
   Outcome<Xattrs> inherited_acls(const Caller& caller, const Dir& dir, Inode& child);

@@ -38,7 +38,10 @@ Outcome<void> Filesystem::set_acl(const Caller& caller, Ino ino, std::string_vie
     const bool kept = !is_mode && !*same;
     const bool lost = is_mode && (after.flags & kHasAccessAcl) != 0;
     if (kept || lost || after.mode != before.mode) after.ctime = now();
-    if (kept) return stage_xattr(at, name, value, 0, after, batch);
+    if (kept) {
+      const auto room = check_xattr_room(caller, at, after, name, value, 0);
+      return room ? stage_xattr(at, name, value, 0, after, batch) : room;
+    }
     if (lost) return stage_xattr_loss(caller, at, name, after, batch);
     return {};
   };

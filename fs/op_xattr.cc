@@ -12,6 +12,14 @@ namespace {
 
 constexpr std::size_t kMaxAttrName = XATTR_NAME_MAX;
 constexpr std::size_t kMaxAttrValue = XATTR_SIZE_MAX;
+// Of one file: what listxattr(2) can give, and names and values together.
+constexpr std::size_t kMaxNamesBytes = XATTR_LIST_MAX;
+constexpr std::size_t kMaxXattrBytes = 1 << 20;
+// Of a file that may get its first name yet: link() puts all of them in one batch, in which what
+// else it takes has its room, for directories of usual depth (engine/base/limits.h).
+constexpr std::size_t kMaxNamelessXattrs = holt::kMaxBatchOps - 4;
+constexpr std::size_t kMaxNamelessBytes = 224 << 10;
+constexpr std::size_t kUsualKeyBytes = 1024 + schema::kMaxNameBytes, kPutBytes = 576;
 
 bool is_acl(std::string_view name) { return name == kAccessAclXattr || name == kDefaultAclXattr; }
 
@@ -54,6 +62,53 @@ Outcome<void> Filesystem::stage_xattr(const Located& at, std::string_view name,
   return {};
 }
 
+namespace {
+
+// What a file has of xattrs, those of one name left out.
+struct XattrSum {
+  std::size_t count = 0, names = 0, values = 0;
+  bool found = false;  // that one
+
+  void add(std::string_view name, std::size_t value_bytes) {
+    ++count;
+    names += name.size() + 1;
+    values += value_bytes;
+  }
+  bool fits() const { return names <= kMaxNamesBytes && names + values <= kMaxXattrBytes; }
+  bool fits_one_batch() const {
+    return count <= kMaxNamelessXattrs &&
+           count * (2 * kUsualKeyBytes + kPutBytes) + 2 * names + values <= kMaxNamelessBytes;
+  }
+};
+
+}  // namespace
+
+// Whether the xattr can be set: ENOSPC where there would be too many, and what `flags` ask for.
+Outcome<void> Filesystem::check_xattr_room(const Caller& caller, const Located& at,
+                                           const Inode& inode, std::string_view name,
+                                           std::string_view value, int flags) {
+  XattrSum sum;
+  const auto add = [&](std::string_view there, std::size_t bytes) {
+    there == name ? void(sum.found = true) : sum.add(there, bytes);
+  };
+  if (at.orphan != nullptr) {
+    for (const auto& [there, bytes] : at.orphan->xattrs) add(there, bytes.size());
+  } else if ((inode.flags & kHasXattrs) != 0) {
+    holt::Cursor cursor = store_->scan({.prefix = at.xattr_prefix, .wait = caller.wait});
+    while (true) {
+      const holt::Result<bool> more = cursor.next();
+      if (!more) return fail(more.error());
+      if (!*more) break;
+      add(cursor.key().substr(at.xattr_prefix.size()), cursor.value().size());
+    }
+  }
+  if (sum.found && (flags & XATTR_CREATE) != 0) return fail(EEXIST);
+  if (!sum.found && (flags & XATTR_REPLACE) != 0) return fail(ENODATA);
+  sum.add(name, value.size());
+  const bool fits = sum.fits() && (at.orphan == nullptr || sum.fits_one_batch());
+  return fits ? Outcome<void>() : fail(ENOSPC);
+}
+
 Outcome<void> Filesystem::setxattr(const Caller& caller, Ino ino, std::string_view name,
                                    std::string_view value, int flags) {
   if (const int bad = check_attr(name, options_.acl)) return fail(bad);
@@ -69,6 +124,8 @@ Outcome<void> Filesystem::setxattr(const Caller& caller, Ino ino, std::string_vi
       if (!same) return fail(same.error());
       if (*same) return {};
     }
+    const auto room = check_xattr_room(caller, at, after, name, value, flags);
+    if (!room) return room;
     after.ctime = now();
     return stage_xattr(at, name, value, flags, after, batch);
   };

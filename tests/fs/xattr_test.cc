@@ -132,3 +132,55 @@ BOOST_FIXTURE_TEST_CASE(a_removed_directory_keeps_its_xattrs_while_referred_to, 
   BOOST_TEST(code(fs->rmdir(who, kRootIno, "d")) == 0);
   BOOST_TEST(*fs->getxattr(who, dir, "user.u") == "v");
 }
+
+BOOST_FIXTURE_TEST_CASE(names_are_no_more_than_can_be_listed, Xattrs) {
+  const Ino file = create(kRootIno, "f");
+  const auto name = [](int i) { return "user." + std::to_string(100 + i) + std::string(246, 'x'); };
+  int set_names = 0;
+  while (set(file, name(set_names), "") == 0) ++set_names;
+  BOOST_TEST(set_names == 65536 / 255);
+  BOOST_TEST(set(file, name(set_names), "") == ENOSPC);
+  BOOST_TEST(fs->listxattr(who, file)->size() <= 65536u);
+  BOOST_TEST(set(file, name(0), "another value") == 0);
+  BOOST_TEST(set(file, name(0), "", XATTR_CREATE) == EEXIST);
+  BOOST_TEST(set(file, name(set_names), "", XATTR_REPLACE) == ENODATA);
+  BOOST_TEST(code(fs->removexattr(who, file, name(0))) == 0);
+  BOOST_TEST(set(file, name(set_names), "") == 0);
+}
+
+BOOST_FIXTURE_TEST_CASE(values_have_1_mib_together, Xattrs) {
+  const Ino dir = mkdir(kRootIno, "d");
+  BOOST_TEST(set(dir, "user.large", std::string(65537, 'x')) == E2BIG);
+  int values = 0;
+  while (set(dir, "user." + std::to_string(100 + values), std::string(65536, 'x')) == 0) ++values;
+  BOOST_TEST(values == 15);
+  const std::size_t left = (1 << 20) - 15 * (65536 + 9);
+  BOOST_TEST(set(dir, "user.abc", std::string(left - 8, 'x')) == ENOSPC);
+  BOOST_TEST(set(dir, "user.abc", std::string(left - 9, 'x')) == 0);
+  BOOST_TEST(set(dir, "user.100", std::string(65536, 'y')) == 0);
+  BOOST_TEST(set(dir, "user.d", "") == ENOSPC);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_nameless_file_has_no_more_than_its_first_name_can_take, Xattrs) {
+  for (const std::size_t bytes : {0, 100, 4096, 65536}) {
+    const auto file = fs->tmpfile(who, kRootIno, 0644);
+    BOOST_REQUIRE(file);
+    std::set<std::string> given;
+    while (true) {
+      const std::string name = "user." + std::to_string(given.size()) + std::string(100, 'x');
+      const int got = set(file->attr.ino, name, std::string(bytes, 'x'));
+      BOOST_REQUIRE((got == 0 || got == ENOSPC));
+      if (got == ENOSPC) break;
+      given.insert(name);
+    }
+    BOOST_TEST(given.size() >= 3u);
+    Ino dir = kRootIno;
+    for (int i = 0; i < 4; ++i) {
+      const std::string name(250, static_cast<char>('a' + i));
+      dir = lookup_code(dir, name) == 0 ? fs->lookup(who, dir, name)->attr.ino : mkdir(dir, name);
+    }
+    const std::string name = std::to_string(bytes) + std::string(200, 'f');
+    BOOST_TEST(code(fs->link(who, file->attr.ino, dir, name)) == 0);
+    BOOST_TEST((names(file->attr.ino) == given));
+  }
+}
