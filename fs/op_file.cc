@@ -70,13 +70,14 @@ Outcome<std::size_t> Filesystem::read(const Caller& caller, Ino ino, std::uint64
     if (!file) return fail(file.error());
     const Outcome<std::size_t> done = read_host(*file, ino, offset, out, caller.wait);
     whole = done && *done == out.size();
-    if (!done || (whole && (!note_atime || options_.atime == AtimePolicy::kNever))) return done;
+    if (!done) return done;
     return read_inode(ino, [&](Node& node, const Located& at) -> Outcome<std::size_t> {
       const Outcome<Inode> inode = load(caller, node, at);
-      if (!inode) return whole ? done : fail(inode.error());
+      if (!inode) return fail(inode.error());
       whole = whole || offset + *done >= inode->size;
       if (note_atime) noted = touch_atime(caller, at, *inode);
-      return done;
+      // What is beyond is of a change that has not come to its record, or never will.
+      return std::min<std::size_t>(*done, inode->size - std::min(inode->size, offset));
     });
   };
   bool whole = false;

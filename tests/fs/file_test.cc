@@ -175,6 +175,20 @@ BOOST_FIXTURE_TEST_CASE(contents_that_are_missing_are_an_error, HostFiles) {
   BOOST_TEST(read(file).size() == 10);
 }
 
+BOOST_FIXTURE_TEST_CASE(a_read_ends_where_the_record_says, HostFiles) {
+  const Ino file = create(kRootIno, "f");
+  write(file, "data");
+  std::filesystem::resize_file(only_host_file(), 10);
+  BOOST_TEST(read(file) == "data");
+  BOOST_TEST(read(file, 8) == "data");
+  BOOST_TEST(read(file, 2, 3) == "a");
+  BOOST_TEST(read(file, 2, 4) == "");
+  BOOST_TEST(read(file, 2, 6) == "");
+  std::string out(8, '\0');
+  BOOST_TEST(*fs->read(who, file, 0, out, false) == 4u);
+  std::filesystem::resize_file(only_host_file(), 4);
+}
+
 BOOST_FIXTURE_TEST_CASE(a_store_that_is_renamed_while_open_keeps_its_contents, Fixture) {
   BOOST_REQUIRE(fs->close());
   options.max_open_host_files = 16;
