@@ -91,7 +91,7 @@ class Checker {
   std::unordered_map<std::string, Xattrs> entry_xattrs_;
   std::unordered_set<std::uint64_t> inos_;
   std::unordered_set<std::uint64_t> claimed_;
-  std::uint64_t next_ino_ = 0, said_inodes_ = 0;
+  std::uint64_t next_ino_ = 0, said_inodes_ = 0, said_blocks_ = 0, blocks_ = 0;
   bool has_state_ = false;
 };
 
@@ -117,6 +117,9 @@ holt::Result<CheckReport> Checker::run() {
   if (report_.clean && said_inodes_ != report_.directories + report_.files) {
     problem("the state record counts {} inodes, there are {}", said_inodes_,
             report_.directories + report_.files);
+  }
+  if (report_.clean && said_blocks_ != blocks_) {
+    problem("the state record counts {} blocks, there are {}", said_blocks_, blocks_);
   }
   return std::move(report_);
 }
@@ -154,6 +157,7 @@ void Checker::visit_state(std::string_view value) {
   report_.clean = state->clean;
   next_ino_ = state->next_ino;
   said_inodes_ = state->inodes;
+  said_blocks_ = state->blocks;
 }
 
 // What holds for every inode record, wherever it is.
@@ -167,6 +171,7 @@ void Checker::visit_inode(const Inode& inode, const std::string& where) {
   if (inode.is_directory()) return;
   ++report_.files;
   if (!inode.is_regular()) return;
+  blocks_ += inode.blocks;
   if (inode.placement == Placement::kNone && inode.size != 0) {
     problem("{} has a size of {} and no contents", where, inode.size);
   }

@@ -39,12 +39,14 @@
 
 #include "engine/base/gate.h"
 #include "engine/holt.h"
+#include "fs/data/allocation.h"
 #include "fs/data/bulk.h"
 #include "fs/data/reaper.h"
 #include "fs/data/sync_failures.h"
 #include "fs/inode.h"
 #include "fs/inode_locks.h"
 #include "fs/lazy_times.h"
+#include "fs/limited.h"
 #include "fs/node_table.h"
 #include "fs/outcome.h"
 #include "fs/perm.h"
@@ -65,6 +67,7 @@ struct FilesystemOptions {
   bool lazytime = false;  // times that change alone are kept in memory for up to a day
   std::size_t max_lazy_times = LazyTimes::kCapacity;  // of so many files
   bool acl = true;  // false: ACLs are not shown, set or inherited; those there stay
+  Limits limits;    // what is there already may be more
   std::size_t max_open_host_files = 512;
   SyncFailures::Sync sync_file = ::fdatasync;
   Credentials root;  // owner of the root of a filesystem that is made
@@ -156,6 +159,10 @@ class Filesystem {
   // `lost` is called when a write or an allocation took set-ID bits away, before it returns: a
   // kernel that is not told would still run the file with them. Set before anything else is called.
   void on_setid_loss(std::function<void(Ino)> lost) { setid_lost_ = std::move(lost); }
+  // `refers` tells whether the kernel still refers to a file without a name: its FORGET may be
+  // under way when its room is wanted. Otherwise room comes back with forget(). Called with locks
+  // held, so it must not wait for other operations. Set before anything else is called.
+  void on_full(std::function<bool(Ino)> refers) { kernel_refers_ = std::move(refers); }
   // Makes a file's contents durable; its attributes and names are for sync_async(). Once it failed
   // it fails until the contents are gone.
   Outcome<void> sync_contents(Ino ino);
@@ -239,8 +246,22 @@ class Filesystem {
   using SizeChange = std::function<Outcome<void>(Inode&, const Located&, holt::Batch&)>;
   Outcome<Inode> resize(const Caller& caller, Ino ino, std::uint64_t size,
                         const SizeChange& change);
-  template <class Work>
-  Outcome<void> with_space(const Caller& caller, Work work);
+  // op_space.cc
+  using RangeChange = std::function<Outcome<void>(Range)>;
+  Outcome<void> with_space(const Caller& caller, const std::function<Outcome<void>()>& work);
+  Outcome<void> claim_room(const Caller& caller, Limited::Claim& claim, Amount wanted);
+  Outcome<void> fill(const Caller& caller, const HostFile& file, Range range, Limited::Claim& claim,
+                     const RangeChange& change);
+  Outcome<void> fill_by_parts(const Caller& caller, const HostFile& file, Range range,
+                              Limited::Claim& claim, const RangeChange& change);
+  Outcome<void> claim_range(const Caller& caller, const HostFile& file, Range range,
+                            Limited::Claim& claim);
+  void release_forgotten();
+  void count_change(const Located& at, const Inode& before, const Inode& after,
+                    Limited::Claim* claim);
+  void count_nameless(Ino ino);  // REQUIRES: it has a node
+  void count_gone(const Orphan& orphan);
+  void count_named(const Orphan& orphan);
   std::unexpected<Errno> undo_contents(const Caller& caller, Ino ino, Errno why);
   bool touch_atime(const Caller& caller, const Located& at, const Inode& inode);
   void touch_nameless(const Caller& caller, Ino ino);
@@ -257,10 +278,10 @@ class Filesystem {
   using Xattrs = std::vector<std::pair<std::string_view, std::string>>;
   Outcome<bool> has_xattr(const Caller& caller, const Located& at, const Inode& inode,
                           std::string_view name, std::string_view value);
-  Outcome<void> check_xattr_room(const Caller& caller, const Located& at, const Inode& inode,
-                                 std::string_view name, std::string_view value, int flags);
   Outcome<void> set_acl(const Caller& caller, Ino ino, std::string_view name,
                         std::string_view value);
+  Outcome<void> check_xattr_room(const Caller& caller, const Located& at, const Inode& inode,
+                                 std::string_view name, std::string_view value, int flags);
   Outcome<Xattrs> inherited_acls(const Caller& caller, const Dir& dir, Inode& child);
   Outcome<void> stage_mode(const Caller& caller, const Located& at, std::uint32_t mode,
                            Inode& after, holt::Batch& batch);
@@ -271,9 +292,10 @@ class Filesystem {
   auto read_inode(Ino ino, Read read) -> std::invoke_result_t<Read, Node&, const Located&>;
   // kYes: a change of nothing but times may be kept in memory.
   enum class Lazily : bool { kNo, kYes };
+  // What the blocks of the record change by settles `claim`, if there is one.
   template <class Change>
   Outcome<Inode> change_inode(const Caller& caller, Ino ino, Change change,
-                              Lazily lazily = Lazily::kNo);
+                              Lazily lazily = Lazily::kNo, Limited::Claim* claim = nullptr);
 
   const std::string path_;
   const FilesystemOptions options_;
@@ -282,6 +304,9 @@ class Filesystem {
   holt::Gate gate_{holt::Rank::kNamespace};
   InodeLocks<holt::Rank::kDirectory> dir_locks_;
   InodeLocks<holt::Rank::kInode> file_locks_;
+  Limited limited_;
+  Nameless nameless_;           // kept where there are limits
+  std::uint64_t block_ = 4096;  // bytes of which the host takes whole ones
   std::unique_ptr<BulkFiles> bulk_;
   std::unique_ptr<Reaper> reaper_;
   SyncFailures syncs_;
@@ -291,11 +316,11 @@ class Filesystem {
 
   std::atomic<std::uint64_t> next_ino_{0};
   std::atomic<std::uint64_t> reserved_ino_{0};  // numbers below are ours to give out
-  std::atomic<std::int64_t> inodes_{0};
   // A file's contents may be longer than its record says, and recovery has to look.
   std::atomic<bool> contents_unsure_{false};
   holt::Mutex state_mutex_{holt::Rank::kFsState};
   std::function<void(Ino)> setid_lost_ = [](Ino) {};
+  std::function<bool(Ino)> kernel_refers_ = [](Ino) { return true; };
   bool started_ = false;
   bool closed_ = false;
 };

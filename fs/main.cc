@@ -49,6 +49,7 @@ FilesystemOptions filesystem_options(const MountOptions& options) {
   out.diratime = options.diratime;
   out.lazytime = options.lazytime;
   out.acl = options.acl;
+  out.limits = options.limits;
   out.max_open_host_files = raise_file_limit();
   out.root = {.uid = geteuid(), .gid = getegid()};
   return out;

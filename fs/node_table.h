@@ -43,7 +43,8 @@ enum class Place : std::uint8_t {
 struct Orphan {
   Inode inode;
   std::map<std::string, std::string, std::less<>> xattrs;
-  holt::Lsn removed{};  // its contents may go once the log is durable up to here
+  holt::Lsn removed{};    // its contents may go once the log is durable up to here
+  bool released = false;  // its room was given back already
 };
 
 struct NodeExtra {

@@ -85,7 +85,10 @@ bool Filesystem::write_oldest_times(const Caller& caller, Ino ino) {
   const Outcome<void> written = write_times(caller, ino);
   if (written) return true;
   if (written.error() == kWouldWait) return false;
-  log_error("inode {}: its times cannot be written", number_of(ino));
+  // Of a store that turned read-only everybody knows already.
+  if (written.error() != Errno{EROFS}) {
+    log_error("inode {}: its times cannot be written", number_of(ino));
+  }
   lazy_->erase(ino);
   return true;
 }

@@ -15,6 +15,13 @@ constexpr std::size_t kMaxTargetBytes = 4095;  // PATH_MAX, as the kernel has it
 Outcome<Entry> Filesystem::make(const Caller& caller, Ino parent, std::string_view name,
                                 Inode child) {
   if (const int bad = check_name(name)) return fail(bad);
+  Limited::Claim room(limited_);
+  if (const auto claimed = claim_room(caller, room, {.inodes = 1}); !claimed) {
+    const Outcome<Entry> there = lookup(caller, parent, name);
+    if (!there) return fail(there.error() == Errno{ENOENT} ? claimed.error() : there.error());
+    forget(there->attr.ino, 1);
+    return fail(EEXIST);
+  }
   const Outcome<Ino> ino = new_ino(caller);
   if (!ino) return fail(ino.error());
   child.ino = *ino;
@@ -48,7 +55,7 @@ Outcome<Entry> Filesystem::make(const Caller& caller, Ino parent, std::string_vi
   dir->stage(batch);
   if (const auto lsn = apply(caller, batch); !lsn) return fail(lsn.error());
 
-  inodes_.fetch_add(1, std::memory_order_relaxed);
+  room.settle({.inodes = 1});
   nodes_.acquire(child.ino, child.is_directory() ? Place::kDirectory : Place::kEntry, dir->node,
                  name);
   return Entry{attr_of(child)};
@@ -91,6 +98,10 @@ Outcome<Entry> Filesystem::create(const Caller& caller, Ino parent, std::string_
 }
 
 Outcome<Entry> Filesystem::tmpfile(const Caller& caller, Ino parent, mode_t mode) {
+  Limited::Claim room(limited_);
+  if (const auto claimed = claim_room(caller, room, {.inodes = 1}); !claimed) {
+    return fail(claimed.error());
+  }
   const Outcome<Ino> ino = new_ino(caller);
   if (!ino) return fail(ino.error());
   auto orphan = std::make_unique<Orphan>();
@@ -107,9 +118,10 @@ Outcome<Entry> Filesystem::tmpfile(const Caller& caller, Ino parent, mode_t mode
     if (!acls) return fail(acls.error());
     for (auto& [xattr, value] : *acls) orphan->xattrs.emplace(xattr, std::move(value));
   }
-  inodes_.fetch_add(1, std::memory_order_relaxed);
+  room.settle({.inodes = 1});
   const Attr attr = attr_of(orphan->inode);
   nodes_.acquire_orphan(std::move(orphan));
+  count_nameless(*ino);
   return Entry{attr};
 }
 

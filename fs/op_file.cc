@@ -94,16 +94,6 @@ Outcome<std::size_t> Filesystem::read(const Caller& caller, Ino ino, std::uint64
   return fail(EIO);
 }
 
-// Runs `work`; where the host has no room for it, once more without what waits to be removed.
-template <class Work>
-Outcome<void> Filesystem::with_space(const Caller& caller, Work work) {
-  Outcome<void> done = work();
-  if (done || done.error() != Errno{ENOSPC}) return done;
-  if (caller.wait == holt::Wait::kNo) return fail(kWouldWait);
-  reaper_->drain();
-  return work();
-}
-
 Outcome<std::size_t> Filesystem::write(const Caller& caller, Ino ino, std::uint64_t offset,
                                        std::string_view bytes, bool drop_setid) {
   if (offset > kMaxFileBytes - bytes.size()) return fail(EFBIG);
@@ -114,16 +104,19 @@ Outcome<std::size_t> Filesystem::write(const Caller& caller, Ino ino, std::uint6
   const Outcome<HostFileRef> file = bulk_->open_or_create(ino);
   if (!file) return fail(file.error());
   std::size_t done = 0;
-  const Outcome<void> written = with_space(caller, [&]() -> Outcome<void> {
-    while (done < bytes.size()) {
-      const ssize_t put = pwrite((*file)->fd(), bytes.data() + done, bytes.size() - done,
-                                 static_cast<off_t>(offset + done));
+  Limited::Claim claim(limited_);
+  const auto put_range = [&](Range range) -> Outcome<void> {
+    const std::size_t end = range.end() - offset;
+    while (done < end) {
+      const ssize_t put =
+          pwrite((*file)->fd(), bytes.data() + done, end - done, static_cast<off_t>(offset + done));
       if (put < 0 && errno == EINTR) continue;
       if (put <= 0) return host_failure("write", ino);
       done += static_cast<std::size_t>(put);
     }
     return {};
-  });
+  };
+  const Outcome<void> written = fill(caller, **file, {offset, bytes.size()}, claim, put_range);
   // What was written counts.
   if (!written && (done == 0 || written.error() == kWouldWait)) {
     return undo_contents(caller, ino, written.error());
@@ -131,18 +124,16 @@ Outcome<std::size_t> Filesystem::write(const Caller& caller, Ino ino, std::uint6
   const auto extent = (*file)->extent();
   if (!extent) return undo_contents(caller, ino, extent.error());
   bool lost_setid = false;
-  const Outcome<Inode> inode = change_inode(
-      caller, ino,
-      [&](Inode& after, const Located& at, holt::Batch& batch) {
-        if (!after.is_regular()) return Outcome<void>(fail(EINVAL));
-        after.placement = Placement::kBulk;
-        after.size = std::max(after.size, offset + done);
-        after.blocks = extent->blocks;
-        after.mtime = after.ctime = now();
-        if (drop_setid) lost_setid = take_setid(caller, after);
-        return stage_capability_loss(caller, at, after, batch);
-      },
-      Lazily::kYes);
+  const auto follow = [&](Inode& after, const Located& at, holt::Batch& batch) {
+    if (!after.is_regular()) return Outcome<void>(fail(EINVAL));
+    after.placement = Placement::kBulk;
+    after.size = std::max(after.size, offset + done);
+    after.blocks = extent->blocks;
+    after.mtime = after.ctime = now();
+    if (drop_setid) lost_setid = take_setid(caller, after);
+    return stage_capability_loss(caller, at, after, batch);
+  };
+  const Outcome<Inode> inode = change_inode(caller, ino, follow, Lazily::kYes, &claim);
   if (!inode) return undo_contents(caller, ino, inode.error());
   if (lost_setid) setid_lost_(ino);
   return done;
@@ -168,11 +159,19 @@ std::unexpected<Errno> Filesystem::undo_contents(const Caller& caller, Ino ino, 
   }
   const Outcome<HostFileRef> file = bulk_->open(ino);
   if (!file || *file == nullptr) return fail(why);
-  const auto extent = (*file)->extent();
-  if (!extent || (extent->size > inode->size &&
-                  ftruncate((*file)->fd(), static_cast<off_t>(inode->size)) != 0)) {
-    contents_unsure_ = true;
+  auto extent = (*file)->extent();
+  if (extent && extent->size > inode->size) {
+    const bool cut = ftruncate((*file)->fd(), static_cast<off_t>(inode->size)) == 0;
+    extent = cut ? (*file)->extent() : fail(EIO);
   }
+  if (!extent) contents_unsure_ = true;
+  if (!extent || extent->blocks == inode->blocks) return fail(why);
+  // Holes that were filled stay so.
+  (void)change_inode({.who = caller.who, .wait = holt::Wait::kYes}, ino,
+                     [&](Inode& after, const Located&, holt::Batch&) {
+                       after.blocks = extent->blocks;
+                       return Outcome<void>();
+                     });
   return fail(why);
 }
 
@@ -211,7 +210,9 @@ Outcome<Inode> Filesystem::resize(const Caller& caller, Ino ino, std::uint64_t s
       change_inode(caller, ino, [&](Inode& after, const Located& at, holt::Batch& batch) {
         after.size = size;
         if (file != nullptr) after.placement = Placement::kBulk;
-        after.blocks = shrinks ? std::min(after.blocks, (size + 511) / 512) : blocks;
+        // Not less than is left of them, so that nobody takes what does not become free.
+        const std::uint64_t most = whole_blocks({0, size}, block_).length / 512;
+        after.blocks = shrinks ? std::min(after.blocks, most) : blocks;
         return change(after, at, batch);
       });
   if (!inode) return undo_contents(caller, ino, inode.error());
@@ -238,26 +239,32 @@ Outcome<void> Filesystem::fallocate(const Caller& caller, Ino ino, int mode, std
   if (!S_ISREG(attr->mode)) return fail(S_ISDIR(attr->mode) ? EISDIR : ENODEV);
   const Outcome<HostFileRef> file = bulk_->open_or_create(ino);
   if (!file) return fail(file.error());
-  const Outcome<void> allocated = with_space(caller, [&]() -> Outcome<void> {
-    const int done =
-        ::fallocate((*file)->fd(), mode, static_cast<off_t>(offset), static_cast<off_t>(length));
-    if (done != 0) return host_failure("allocate", ino);
-    return {};
-  });
+  Limited::Claim claim(limited_);
+  const bool takes = (mode & FALLOC_FL_PUNCH_HOLE) == 0;
+  Outcome<void> allocated;
+  if (takes) allocated = claim_range(caller, **file, {offset, length}, claim);
+  if (allocated) {
+    allocated = with_space(caller, [&]() -> Outcome<void> {
+      const int done =
+          ::fallocate((*file)->fd(), mode, static_cast<off_t>(offset), static_cast<off_t>(length));
+      if (done != 0) return host_failure("allocate", ino);
+      return {};
+    });
+  }
   if (!allocated) return undo_contents(caller, ino, allocated.error());
   const auto extent = (*file)->extent();
   if (!extent) return undo_contents(caller, ino, extent.error());
   bool lost_setid = false;
-  const Outcome<Inode> inode =
-      change_inode(caller, ino, [&](Inode& after, const Located& at, holt::Batch& batch) {
-        after.placement = Placement::kBulk;
-        if ((mode & FALLOC_FL_KEEP_SIZE) == 0) after.size = std::max(after.size, offset + length);
-        after.blocks = extent->blocks;
-        after.mtime = after.ctime = now();
-        // The kernel leaves it to the filesystem here, without telling who may keep them.
-        if (caller.who.uid != 0) lost_setid = take_setid(caller, after);
-        return stage_capability_loss(caller, at, after, batch);
-      });
+  const auto follow = [&](Inode& after, const Located& at, holt::Batch& batch) {
+    after.placement = Placement::kBulk;
+    if ((mode & FALLOC_FL_KEEP_SIZE) == 0) after.size = std::max(after.size, offset + length);
+    after.blocks = extent->blocks;
+    after.mtime = after.ctime = now();
+    // The kernel leaves it to the filesystem here, without telling who may keep them.
+    if (caller.who.uid != 0) lost_setid = take_setid(caller, after);
+    return stage_capability_loss(caller, at, after, batch);
+  };
+  const Outcome<Inode> inode = change_inode(caller, ino, follow, Lazily::kNo, &claim);
   if (!inode) return undo_contents(caller, ino, inode.error());
   if (lost_setid) setid_lost_(ino);
   return {};

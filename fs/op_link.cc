@@ -52,7 +52,8 @@ Outcome<void> Filesystem::link_to(const Caller& caller, Node& node, Ino parent,
   dir->stage(batch);
   if (const auto lsn = apply(caller, batch); !lsn) return fail(lsn.error());
   if (node.place == Place::kOrphan) {
-    nodes_.take_orphan(node, Place::kEntry, dir->node, name);
+    const auto orphan = nodes_.take_orphan(node, Place::kEntry, dir->node, name);
+    count_named(*orphan);
   } else if (node.place == Place::kEntry) {
     nodes_.move(node, Place::kLink, nullptr, {});
   }

@@ -70,6 +70,7 @@ void Filesystem::finish_removal(Removed removed, Node* node, holt::Lsn lsn) {
   removed.orphan.removed = lsn;
   auto orphan = std::make_unique<Orphan>(std::move(removed.orphan));
   if (node != nullptr) {
+    count_nameless(node->ino);
     nodes_.make_orphan(*node, std::move(orphan));
   } else {
     on_gone(this, std::move(orphan));
@@ -78,7 +79,7 @@ void Filesystem::finish_removal(Removed removed, Node* node, holt::Lsn lsn) {
 
 void Filesystem::on_gone(void* self, std::unique_ptr<Orphan> orphan) {
   auto* const fs = static_cast<Filesystem*>(self);
-  fs->inodes_.fetch_sub(1, std::memory_order_relaxed);
+  fs->count_gone(*orphan);
   if (orphan->inode.placement == Placement::kBulk) {
     fs->syncs_.forget(orphan->inode.ino);
     fs->reaper_->add(orphan->inode.ino, orphan->removed);

@@ -84,7 +84,12 @@ Outcome<Filesystem::Moved> Filesystem::rename(const Caller& caller, Ino parent,
   }
   constexpr unsigned kKnown = RENAME_NOREPLACE | RENAME_WHITEOUT;
   if ((flags & ~kKnown) != 0) return fail(EINVAL);
+  Limited::Claim room(limited_);
   if ((flags & RENAME_WHITEOUT) != 0) {
+    if (const auto claimed = claim_room(caller, room, {.inodes = 1}); !claimed) {
+      return fail(claimed.error());
+    }
+    what.claim = &room;
     const Outcome<Ino> ino = new_ino(caller);
     if (!ino) return fail(ino.error());
     what.whiteout = *ino;
@@ -259,7 +264,7 @@ Outcome<bool> Filesystem::rename_file(const Caller& caller, const Renaming& what
   const Outcome<holt::Lsn> lsn = apply(caller, batch);
   if (!lsn) return fail(lsn.error());
 
-  if (what.whiteout != Ino{}) inodes_.fetch_add(1, std::memory_order_relaxed);
+  if (what.whiteout != Ino{}) what.claim->settle({.inodes = 1});
   finish_removal(std::move(removed), old_node.get(), *lsn);
   finish_arrival(*moving, node.get(), to, what.new_name);
   return true;
@@ -315,7 +320,7 @@ Outcome<Ino> Filesystem::rename_directory(const Caller& caller, const Renaming& 
 
   if (lazy_ != nullptr && replaces) lazy_->erase((*target)->ino);
   const NodePin old_node = replaces ? nodes_.pin((*target)->ino) : NodePin();
-  if (what.whiteout != Ino{}) inodes_.fetch_add(1, std::memory_order_relaxed);
+  if (what.whiteout != Ino{}) what.claim->settle({.inodes = 1});
   finish_removal(std::move(removed), old_node.get(), *lsn);
   finish_arrival(*moving, nodes_.pin(ino).get(), to, what.new_name);
   return ino;

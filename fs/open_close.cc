@@ -1,6 +1,9 @@
 // Opening, making and closing a filesystem; inode numbers.
 #include <sys/stat.h>
 
+#include <algorithm>
+#include <bit>
+
 #include "fs/ops.h"
 #include "fs/state.h"
 
@@ -15,11 +18,20 @@ constexpr std::chrono::milliseconds kReapInterval{5000};
 constexpr std::chrono::minutes kLazyInterval{10};
 constexpr std::chrono::hours kLazyAge{24};
 
+// Of the host, in bytes; of those that count files in pieces of odd sizes, an upper bound.
+std::uint64_t block_of_host(const std::string& path) {
+  constexpr std::uint64_t kLeast = 512, kUsual = 4096, kMost = 65'536;
+  struct statvfs host;
+  if (statvfs(path.c_str(), &host) != 0) return kUsual;
+  return std::bit_ceil(std::clamp<std::uint64_t>(host.f_frsize, kLeast, kMost));
+}
+
 }  // namespace
 
 Filesystem::Filesystem(std::string path, const FilesystemOptions& options)
     : path_(std::move(path)),
       options_(options),
+      limited_(options.limits),
       syncs_(options.sync_file),
       nodes_(&Filesystem::on_gone, this) {}
 
@@ -34,6 +46,7 @@ holt::Result<std::unique_ptr<Filesystem>> Filesystem::open(const std::string& pa
   if (!options.store.read_only && !fs->bulk_->usable()) {
     return holt::fail_errno(errno, "cannot make or open " + path + "/data");
   }
+  fs->block_ = block_of_host(path);
   if (auto started = fs->start(); !started) return holt::pass(started);
   return fs;
 }
@@ -73,7 +86,8 @@ holt::Result<void> Filesystem::start() {
     if (auto made = make_root(); !made) return made;
   } else {
     next_ino_ = reserved_ino_ = (*state)->next_ino;
-    inodes_ = static_cast<std::int64_t>((*state)->inodes);
+    limited_.start({.blocks = static_cast<std::int64_t>((*state)->blocks),
+                    .inodes = static_cast<std::int64_t>((*state)->inodes)});
     clean = (*state)->clean;
   }
   if (options_.store.read_only) return {};
@@ -104,16 +118,18 @@ holt::Result<void> Filesystem::make_root() {
   root.nlink = 2;
   root.atime = root.mtime = root.ctime = root.btime = now();
   next_ino_ = reserved_ino_ = number_of(kRootIno) + 1;
-  inodes_ = 1;
+  limited_.start({.inodes = 1});
   auto put = store_->put(schema::inode_key({}), encode(root));
   if (!put) return holt::pass(put);
   return {};
 }
 
 holt::Result<void> Filesystem::write_state(bool clean) {
+  const Amount used = limited_.used();
   const State state{.clean = clean,
                     .next_ino = clean ? next_ino_.load() : reserved_ino_.load(),
-                    .inodes = static_cast<std::uint64_t>(inodes_.load())};
+                    .inodes = static_cast<std::uint64_t>(used.inodes),
+                    .blocks = static_cast<std::uint64_t>(used.blocks)};
   auto put = store_->put(schema::state_key(), encode(state));
   if (!put) return holt::pass(put);
   return {};
@@ -124,8 +140,10 @@ Outcome<Ino> Filesystem::new_ino(const Caller& caller) {
   if (number < reserved_ino_.load()) return Ino{number};
   const holt::MutexLock lock(state_mutex_);
   if (number < reserved_ino_.load()) return Ino{number};
+  const Amount used = limited_.used();
   const State state{.next_ino = number + kInoChunk,
-                    .inodes = static_cast<std::uint64_t>(inodes_.load())};
+                    .inodes = static_cast<std::uint64_t>(used.inodes),
+                    .blocks = static_cast<std::uint64_t>(used.blocks)};
   holt::Batch& batch = scratch_batch();
   batch.put(schema::state_key(), encode(state));
   if (const auto lsn = apply(caller, batch); !lsn) return fail(lsn.error());

@@ -51,6 +51,7 @@ struct Filesystem::Renaming {
   std::string_view new_name;
   unsigned flags;
   Ino whiteout{};  // with RENAME_WHITEOUT, the number of what stays at the old name
+  Limited::Claim* claim = nullptr;  // then for one inode
 };
 
 // The two directories of a rename, which may be one.
@@ -100,8 +101,8 @@ auto Filesystem::read_inode(Ino ino, Read read)
 
 // Lets `change(inode, at, batch)` change the record, under the inode's lock, exclusively.
 template <class Change>
-Outcome<Inode> Filesystem::change_inode(const Caller& caller, Ino ino, Change change,
-                                        Lazily lazily) {
+Outcome<Inode> Filesystem::change_inode(const Caller& caller, Ino ino, Change change, Lazily lazily,
+                                        Limited::Claim* claim) {
   const holt::SharedGate gate(gate_);
   Node* const node = nodes_.find(ino);
   if (node == nullptr) return fail(ESTALE);
@@ -122,6 +123,7 @@ Outcome<Inode> Filesystem::change_inode(const Caller& caller, Ino ino, Change ch
     return fail(saved.error());
   }
   if (lazy_ != nullptr) lazy_->erase(ino);
+  count_change(at, *before, after, claim);
   return after;
 }
 

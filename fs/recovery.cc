@@ -4,8 +4,8 @@
 // left over are host files: of files that had no name any more, of removals that were not carried
 // out yet, or created for a record that did not reach the disk. And a host file's size may differ
 // from its record's, when one of the two was ahead: the shorter one counts. All are found by one
-// pass over the records, which also counts the inodes: the number in the state record is right only
-// after an orderly end.
+// pass over the records, which also counts the inodes and their blocks: what the state record says
+// is right only after an orderly end.
 #include <unistd.h>
 
 #include <optional>
@@ -59,8 +59,7 @@ holt::Result<void> Filesystem::recover() {
   const auto listed = bulk_->for_each([&](Ino ino) { unclaimed.insert(number_of(ino)); });
   if (!listed) return holt::fail_errno(value_of(listed.error()), "cannot list the host files");
 
-  std::int64_t inodes = 0;
-  std::uint64_t damaged = 0;
+  std::uint64_t inodes = 0, blocks = 0, damaged = 0;
   std::vector<std::pair<std::string, Inode>> fitted;
   holt::Cursor cursor = store_->scan({});
   while (true) {
@@ -77,11 +76,16 @@ holt::Result<void> Filesystem::recover() {
       continue;
     }
     ++inodes;
+    blocks += inode->blocks;
     if (inode->placement != Placement::kBulk) continue;
     unclaimed.erase(number_of(inode->ino));
-    if (auto changed = fit(*bulk_, *inode)) fitted.emplace_back(cursor.key(), std::move(*changed));
+    if (auto changed = fit(*bulk_, *inode)) {
+      blocks += changed->blocks - inode->blocks;
+      fitted.emplace_back(cursor.key(), std::move(*changed));
+    }
   }
-  inodes_ = inodes;
+  limited_.start(
+      {.blocks = static_cast<std::int64_t>(blocks), .inodes = static_cast<std::int64_t>(inodes)});
   for (const auto& [key, inode] : fitted) {
     if (auto put = store_->put(key, encode(inode)); !put) return holt::pass(put);
   }

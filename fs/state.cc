@@ -14,6 +14,7 @@ std::string encode(const State& state) {
   disk.clean = state.clean ? 1 : 0;
   disk.next_ino = state.next_ino;
   disk.inodes = state.inodes;
+  disk.blocks = state.blocks;
   return {reinterpret_cast<const char*>(&disk), sizeof disk};
 }
 
@@ -31,7 +32,8 @@ holt::Result<State> decode_state(std::string_view value) {
   return State{.version = disk.version,
                .clean = disk.clean != 0,
                .next_ino = disk.next_ino,
-               .inodes = disk.inodes};
+               .inodes = disk.inodes,
+               .blocks = disk.blocks};
 }
 
 holt::Result<std::optional<State>> read_state(const holt::Store& store, const std::string& path) {

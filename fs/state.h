@@ -16,7 +16,7 @@
 
 namespace holtfs {
 
-inline constexpr std::uint32_t kFsVersion = 1;
+inline constexpr std::uint32_t kFsVersion = 2;
 
 // The value of NUL A.
 struct DiskState {
@@ -25,15 +25,17 @@ struct DiskState {
   unsigned char reserved[3];
   holt::Le64 next_ino;  // every number below may be in use
   holt::Le64 inodes;    // how many are, when clean
+  holt::Le64 blocks;    // of 512 bytes that they have together, when clean
 };
-static_assert(sizeof(DiskState) == 24);
+static_assert(sizeof(DiskState) == 32);
 static_assert(offsetof(DiskState, next_ino) == 8);
+static_assert(offsetof(DiskState, blocks) == 24);
 static_assert(std::has_unique_object_representations_v<DiskState>);
 
 struct State {
   std::uint32_t version = kFsVersion;
   bool clean = false;
-  std::uint64_t next_ino = 0, inodes = 0;
+  std::uint64_t next_ino = 0, inodes = 0, blocks = 0;
 };
 
 std::string encode(const State& state);

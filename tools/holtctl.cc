@@ -81,6 +81,7 @@ void add_state(std::string_view value, Json& out) {
   out["clean"] = state->clean;
   out["next_ino"] = state->next_ino;
   out["inodes"] = state->inodes;
+  out["blocks"] = state->blocks;
 }
 
 Json describe(std::string_view key, std::string_view value) {

@@ -19,7 +19,7 @@ namespace holtfs {
 class SyncFailures {
  public:
   using Sync = int (*)(int fd);  // as fdatasync(2)
-  explicit SyncFailures(Sync sync) : sync_(sync) {}
+  explicit SyncFailures(Sync sync_file) : sync_(sync_file) {}
   SyncFailures(const SyncFailures&) = delete;
   SyncFailures& operator=(const SyncFailures&) = delete;
 

@@ -51,6 +51,10 @@ struct Connection {
   void forget_pages(Ino ino, std::uint64_t offset = 0) {
     fuse_lowlevel_notify_inval_inode(session, number_of(ino), static_cast<off_t>(offset), 0);
   }
+  // Whether the kernel has not dropped the inode, after which it says FORGET; from any thread.
+  bool kernel_refers(Ino ino) const {
+    return fuse_lowlevel_notify_inval_inode(session, number_of(ino), -1, 0) != -ENOENT;
+  }
   // The kernel asks for the attributes again; from any thread.
   void forget_attributes(Ino ino) {
     fuse_lowlevel_notify_inval_inode(session, number_of(ino), -1, 0);

@@ -7,6 +7,7 @@
 #include <array>
 #include <charconv>
 #include <filesystem>
+#include <optional>
 #include <string_view>
 
 #include "engine/base/limits.h"
@@ -67,6 +68,39 @@ std::string_view name_of(const std::array<Choice<Value>, N>& choices, Value valu
   return std::ranges::find(choices, value, &Choice<Value>::value)->name;
 }
 
+// A whole number of 1 or more.
+std::optional<std::uint64_t> parse_count(std::string_view text) {
+  std::uint64_t count = 0;
+  const char* const end = text.data() + text.size();
+  const auto [rest, bad] = std::from_chars(text.data(), end, count);
+  if (bad != std::errc() || rest != end || count == 0) return std::nullopt;
+  return count;
+}
+
+std::string apply_size(const std::string& value, Limits& limits) {
+  const std::uint64_t blocks = parse_size(value).value_or(0) / 512;
+  if (blocks == 0) return fmt::format("size takes a size such as 512M or 2G, not '{}'", value);
+  limits.blocks = static_cast<std::int64_t>(blocks);
+  return {};
+}
+
+std::string apply_inodes(const std::string& value, Limits& limits) {
+  const auto count = parse_count(value);
+  if (!count) return fmt::format("inodes takes a number of at least 1, not '{}'", value);
+  constexpr std::uint64_t kMost = Limits::kNone;
+  limits.inodes = static_cast<std::int64_t>(std::min(*count, kMost));
+  return {};
+}
+
+std::string apply_commit(const std::string& value, MountOptions& options) {
+  const auto seconds = parse_count(value);
+  if (!seconds || *seconds > 3600) {
+    return fmt::format("commit takes a number of seconds from 1 to 3600, not '{}'", value);
+  }
+  options.commit_ms = static_cast<std::uint32_t>(*seconds) * 1000;
+  return {};
+}
+
 std::string apply_one(const std::string& option, MountOptions& options) {
   const std::size_t equals = option.find('=');
   const std::string name = option.substr(0, equals);
@@ -86,16 +120,9 @@ std::string apply_one(const std::string& option, MountOptions& options) {
     return fmt::format("cache takes a size of at least {}M, such as 512M or 2G, not '{}'",
                        holt::kMinCacheBytes >> 20, value);
   }
-  if (name == "commit" && has_value) {
-    std::uint32_t seconds = 0;
-    const auto [rest, bad] = std::from_chars(value.data(), value.data() + value.size(), seconds);
-    if (bad != std::errc() || rest != value.data() + value.size() || seconds == 0 ||
-        seconds > 3600) {
-      return fmt::format("commit takes a number of seconds from 1 to 3600, not '{}'", value);
-    }
-    options.commit_ms = seconds * 1000;
-    return {};
-  }
+  if (name == "commit" && has_value) return apply_commit(value, options);
+  if (name == "size" && has_value) return apply_size(value, options.limits);
+  if (name == "inodes" && has_value) return apply_inodes(value, options.limits);
   if (option == "sync") {
     options.sync = options.sync_contents = true;
     options.passed.push_back(option);  // after a write, the kernel asks to sync it
@@ -169,7 +196,8 @@ std::expected<MountOptions, Stop> parse_options(int argc, const char* const* arg
   app.add_flag("-f,--foreground", options.foreground,
                "stay in the foreground, log to standard error");
   app.add_flag("-d,--debug", options.debug, "print every request (implies -f)");
-  app.add_option("-o", lists, "mount options, see holtfs(8)")->allow_extra_args(false);
+  app.add_option("-o", lists, "mount options, such as size=20G or inodes=1000000; see holtfs(8)")
+      ->allow_extra_args(false);
   app.add_flag("-V,--version", version, "print the version");
   const auto usage_error = [](const std::string& sentence) {
     return std::unexpected(

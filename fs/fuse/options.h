@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "fs/limited.h"
 #include "fs/times.h"
 
 namespace holtfs {
@@ -30,6 +31,7 @@ struct MountOptions {
   bool diratime = true;
   bool lazytime = false;
   bool acl = true;
+  Limits limits;
   ReaddirPlus readdirplus = ReaddirPlus::kAuto;
   std::vector<std::string> passed;  // for libfuse and the kernel
 };

@@ -213,6 +213,7 @@ std::string run_session(Filesystem& fs, const MountOptions& options,
   if (!refused.empty()) return refused;
   connection.session = session.get();
   fs.on_setid_loss([&connection](Ino ino) { connection.forget_attributes(ino); });
+  fs.on_full([&connection](Ino ino) { return connection.kernel_refers(ino); });
   if (!uring.hint.empty()) log_info("{}", uring.hint);
   mounted();
   int result = 0;

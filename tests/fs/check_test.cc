@@ -1,5 +1,7 @@
 // Goal: whatever one record says wrongly about others is found, and named.
 // Method: build a small filesystem, damage one thing through the engine, look for the sentence.
+#include <fmt/format.h>
+
 #include <fstream>
 
 #include "fs/schema.h"
@@ -118,6 +120,19 @@ BOOST_FIXTURE_TEST_CASE(inode_numbers_used_twice_or_too_early, Damage) {
   file.ino = Ino{1'000'000};
   put(file_key, encode(file));
   expect("which was not given out yet");
+}
+
+BOOST_FIXTURE_TEST_CASE(wrong_counts_of_the_filesystem, Damage) {
+  std::string value;
+  BOOST_REQUIRE(store->get(schema::state_key(), value));
+  State state = *decode_state(value);
+  const std::uint64_t blocks = state.blocks, inodes = state.inodes;
+  BOOST_TEST(blocks > 0u);
+  state.blocks += 8;
+  ++state.inodes;
+  put(std::string(schema::state_key()), encode(state));
+  expect(fmt::format("the state record counts {} blocks, there are {}", blocks + 8, blocks));
+  expect(fmt::format("the state record counts {} inodes, there are {}", inodes + 1, inodes));
 }
 
 BOOST_FIXTURE_TEST_CASE(acls, Damage) {

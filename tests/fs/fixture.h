@@ -40,6 +40,8 @@ struct Fixture {
     if (!fs) return;
     BOOST_CHECK_EQUAL(problems(), "");
     BOOST_CHECK(fs->close());
+    fs.reset();
+    BOOST_CHECK_EQUAL(problems_when_closed(), "");
   }
 
   void open() {
@@ -56,8 +58,17 @@ struct Fixture {
   }
 
   // What the checker finds, a line each.
-  std::string problems() const {
-    const auto report = check(fs->store(), folder.path + "/store");
+  std::string problems() const { return problems_of(fs->store()); }
+  // The same after an orderly end, when counts of the whole filesystem have to be right, too.
+  std::string problems_when_closed() const {
+    const auto store = holt::Store::open(
+        folder.path + "/store",
+        {.cache_bytes = holt::kMinCacheBytes, .create_if_missing = false, .read_only = true});
+    BOOST_REQUIRE(store);
+    return problems_of(**store);
+  }
+  std::string problems_of(const holt::Store& store) const {
+    const auto report = check(store, folder.path + "/store");
     BOOST_REQUIRE(report);
     std::string lines;
     for (const std::string& problem : report->problems) lines += problem + "\n";

@@ -100,7 +100,7 @@ class Tools(unittest.TestCase):
 
     def test_a_filesystem_of_another_version_is_refused_and_left_alone(self):
         self.assertEqual(run(ARGS.set_version, self.store, "7").returncode, 0)
-        sentence = "holds a filesystem of version 7; this program knows 1"
+        sentence = "holds a filesystem of version 7; this program knows 2"
         self.assertIn(sentence, self.refused(8, ARGS.fsck, self.store))
         if ARGS.holtfs:
             mountpoint = os.path.join(self.folder, "mnt")
