@@ -22,22 +22,14 @@ struct Damage : Fixture {
     BOOST_REQUIRE(fs->setxattr(who, dir, "user.k", "v", 0));
     link_ino = linked;
     file_ino = at("dir/file");
-    BOOST_REQUIRE(fs->close());
-    fs.reset();
+    close();
     auto opened = holt::Store::open(path(), options.store);
     BOOST_REQUIRE(opened);
     store = std::move(*opened);
     BOOST_TEST(found() == "");
   }
 
-  std::string path() const { return folder.path + "/store"; }
-  std::string found() const {
-    const auto report = check(*store, path());
-    BOOST_REQUIRE(report);
-    std::string lines;
-    for (const std::string& problem : report->problems) lines += problem + "\n";
-    return lines;
-  }
+  std::string found() const { return problems_of(*store, path()); }
   void expect(const std::string& sentence) const {
     BOOST_TEST(found().find(sentence) != std::string::npos, "found only: " << found());
   }

@@ -19,17 +19,12 @@ namespace {
 constexpr int kThreads = 4;
 
 struct Threads : Fixture {
-  Threads() {
-    const char* const given = std::getenv("HOLTFS_TEST_SEED");
-    seed = given != nullptr ? std::strtoul(given, nullptr, 10) : std::random_device()();
-    BOOST_TEST_MESSAGE("HOLTFS_TEST_SEED=" << seed);
-  }
   template <class Work>
   void run(Work work) {
     std::vector<std::thread> threads;
     for (int t = 0; t < kThreads; ++t) {
       threads.emplace_back([this, t, &work] {
-        std::mt19937 random(seed + static_cast<unsigned>(t));
+        std::mt19937 random(test_seed() + static_cast<unsigned>(t));
         work(t, random);
       });
     }
@@ -45,7 +40,6 @@ struct Threads : Fixture {
     expect(got == wanted, fmt::format("{}: {} instead of {}", what, got, wanted));
   }
 
-  unsigned seed;
   std::atomic<int> unexpected{0};
   std::string first_unexpected;
 };

@@ -8,12 +8,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <random>
 #include <string>
 #include <vector>
 
+#include "tests/fs/seed.h"
+
 using namespace holtfs;
+using namespace holtfs::test;
 
 namespace {
 
@@ -72,11 +74,7 @@ BOOST_AUTO_TEST_CASE(names_that_differ_late_in_pairs) {
 }
 
 BOOST_AUTO_TEST_CASE(random_names_of_few_letters) {
-  const char* const given = std::getenv("HOLTFS_TEST_SEED");
-  const unsigned seed =
-      given != nullptr ? std::strtoul(given, nullptr, 10) : std::random_device()();
-  BOOST_TEST_MESSAGE("HOLTFS_TEST_SEED=" << seed);
-  std::mt19937 random(seed);
+  std::mt19937 random(test_seed());
   for (int round = 0; round < 50; ++round) {
     std::vector<std::string> names;
     for (int i = 0; i < 500; ++i) {

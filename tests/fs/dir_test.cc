@@ -126,11 +126,7 @@ BOOST_FIXTURE_TEST_CASE(removing_what_was_listed_skips_nothing, Listing) {
 }
 
 BOOST_FIXTURE_TEST_CASE(survivors_are_listed_once_while_others_come_and_go, Listing) {
-  const char* const given = std::getenv("HOLTFS_TEST_SEED");
-  const unsigned seed =
-      given != nullptr ? std::strtoul(given, nullptr, 10) : std::random_device()();
-  BOOST_TEST_MESSAGE("HOLTFS_TEST_SEED=" << seed);
-  std::mt19937 random(seed);
+  std::mt19937 random(test_seed());
   const auto name = [&](int i) { return fmt::format("entry-{:x}", i * 7919 % 65536); };
   std::set<std::string> survivors, others;
   for (int i = 0; i < 1000; ++i) {

@@ -97,7 +97,7 @@ BOOST_FIXTURE_TEST_CASE(allocation_extends_and_punches, Fixture) {
 }
 
 BOOST_FIXTURE_TEST_CASE(more_files_than_descriptors, Fixture) {
-  BOOST_REQUIRE(fs->close());
+  close();
   options.max_open_host_files = 16;
   open();
   std::vector<Ino> files;
@@ -109,11 +109,7 @@ BOOST_FIXTURE_TEST_CASE(more_files_than_descriptors, Fixture) {
 }
 
 BOOST_FIXTURE_TEST_CASE(contents_match_a_model_under_random_changes, Fixture) {
-  const char* const given = std::getenv("HOLTFS_TEST_SEED");
-  const unsigned seed =
-      given != nullptr ? std::strtoul(given, nullptr, 10) : std::random_device()();
-  BOOST_TEST_MESSAGE("HOLTFS_TEST_SEED=" << seed);
-  std::mt19937 random(seed);
+  std::mt19937 random(test_seed());
   const Ino file = create(kRootIno, "f");
   std::string model;
   for (int i = 0; i < 500; ++i) {
@@ -190,7 +186,7 @@ BOOST_FIXTURE_TEST_CASE(a_read_ends_where_the_record_says, HostFiles) {
 }
 
 BOOST_FIXTURE_TEST_CASE(a_store_that_is_renamed_while_open_keeps_its_contents, Fixture) {
-  BOOST_REQUIRE(fs->close());
+  close();
   options.max_open_host_files = 16;
   open();
   std::vector<Ino> files;
@@ -205,7 +201,7 @@ BOOST_FIXTURE_TEST_CASE(a_store_that_is_renamed_while_open_keeps_its_contents, F
 
 BOOST_FIXTURE_TEST_CASE(a_read_only_store_changes_no_contents, HostFiles) {
   write(create(kRootIno, "f"), "data");
-  BOOST_REQUIRE(fs->close());
+  close();
   options.store.read_only = true;
   open();
   const Ino file = at("f");

@@ -15,6 +15,7 @@
 
 #include "fs/check.h"
 #include "fs/filesystem.h"
+#include "tests/fs/seed.h"
 
 namespace holtfs::test {
 
@@ -22,6 +23,15 @@ namespace holtfs::test {
 template <class T>
 int code(const Outcome<T>& outcome) {
   return outcome ? 0 : value_of(outcome.error());
+}
+
+// What the checker finds in a store in `path`, a line each.
+inline std::string problems_of(const holt::Store& store, const std::string& path) {
+  const auto report = check(store, path);
+  if (!report) return report.error().to_string();
+  std::string lines;
+  for (const std::string& problem : report->problems) lines += problem + "\n";
+  return lines;
 }
 
 struct Folder {
@@ -39,41 +49,34 @@ struct Fixture {
   ~Fixture() {
     if (!fs) return;
     BOOST_CHECK_EQUAL(problems(), "");
-    BOOST_CHECK(fs->close());
-    fs.reset();
-    BOOST_CHECK_EQUAL(problems_when_closed(), "");
+    close();
   }
 
   void open() {
     options.store.cache_bytes = holt::kMinCacheBytes;
     options.store.wal_bytes = 8u << 20;
-    auto opened = Filesystem::open(folder.path + "/store", options);
+    auto opened = Filesystem::open(path(), options);
     BOOST_REQUIRE_MESSAGE(opened, (opened ? "" : opened.error().to_string()));
     fs = std::move(*opened);
   }
-  void reopen() {
-    BOOST_REQUIRE(fs->close());
+  // Ends in order, and checks what that left on disk. Does not throw.
+  void close() {
+    BOOST_CHECK(fs->close());
     fs.reset();
+    holt::Options reading = options.store;
+    reading.read_only = true;
+    const auto store = holt::Store::open(path(), reading);
+    BOOST_CHECK_MESSAGE(store, (store ? "" : store.error().to_string()));
+    if (store) BOOST_CHECK_EQUAL(problems_of(**store, path()), "");
+  }
+  void reopen() {
+    close();
     open();
   }
 
-  // What the checker finds, a line each.
-  std::string problems() const { return problems_of(fs->store()); }
-  // The same after an orderly end, when counts of the whole filesystem have to be right, too.
-  std::string problems_when_closed() const {
-    const auto store = holt::Store::open(
-        folder.path + "/store",
-        {.cache_bytes = holt::kMinCacheBytes, .create_if_missing = false, .read_only = true});
-    BOOST_REQUIRE(store);
-    return problems_of(**store);
-  }
-  std::string problems_of(const holt::Store& store) const {
-    const auto report = check(store, folder.path + "/store");
-    BOOST_REQUIRE(report);
-    std::string lines;
-    for (const std::string& problem : report->problems) lines += problem + "\n";
-    return lines;
-  }
+  std::string path() const { return folder.path + "/store"; }
+  // What the checker finds while the filesystem is open.
+  std::string problems() const { return problems_of(fs->store(), path()); }
 
   // The inode of a path such as "a/b/c", with a lookup that nobody takes back.
   Ino at(const std::string& path) {

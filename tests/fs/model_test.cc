@@ -26,11 +26,7 @@ using ThingRef = std::shared_ptr<Thing>;
 struct Model : Fixture {
   Model() : top(std::make_shared<Thing>()) {
     top->directory = true;
-    const char* const given = std::getenv("HOLTFS_TEST_SEED");
-    const unsigned seed =
-        given != nullptr ? std::strtoul(given, nullptr, 10) : std::random_device()();
-    BOOST_TEST_MESSAGE("HOLTFS_TEST_SEED=" << seed);
-    random.seed(seed);
+    random.seed(test_seed());
   }
 
   // A directory that exists, by a random walk: its number and its model.
