@@ -147,6 +147,8 @@ def read_log(path, model):
 
 
 class KillUnderLoad(harness.MountedTest):
+    deadline_s = 1500
+
     def test_acknowledged_changes_survive(self):
         seed = int(os.environ.get("HOLTFS_TEST_SEED", random.randrange(1 << 30)))
         print(f"HOLTFS_TEST_SEED={seed}", flush=True)

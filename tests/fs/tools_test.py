@@ -18,7 +18,7 @@ ARGS = None
 
 def run(program, *words):
     return subprocess.run([program, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                          text=True, timeout=60, check=False)
+                          text=True, timeout=300, check=False)
 
 
 class Tools(unittest.TestCase):

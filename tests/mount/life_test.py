@@ -165,7 +165,7 @@ class Life(harness.MountedTest):
         for i in range(5):
             self.make(str(i), content=b"x" * 100000)
             daemon, self.daemon = self.daemon, None
-            subprocess.run(["umount", self.mnt], check=True)
+            harness.umount(self.mnt)
             self.mount()
             daemon.wait()
         self.assertEqual(len(os.listdir(self.mnt)), 5)

@@ -31,7 +31,7 @@ class Sync(harness.MountedTest):
     def test_many_at_once(self):
         folders = [self.path(str(n)) for n in range(PROCESSES)]
         with multiprocessing.Pool(PROCESSES) as pool:
-            counts = pool.map_async(create_and_sync, folders).get(timeout=harness.DEADLINE_S * 3)
+            counts = pool.map_async(create_and_sync, folders).get(timeout=harness.DEADLINE_S)
         self.assertEqual(counts, [FILES] * PROCESSES)
 
     def test_synced_contents_survive_a_crash(self):

@@ -1,7 +1,7 @@
 """Runs a program of tests/posix in a folder on ext4, the reference, or on holtfs.
 
-Usage: run.py --on reference|device|uring [--beside-reference] --holtfs P --mkfs P --fsck P \\
-              PROGRAM [ARGUMENT...]
+Usage: run.py --on reference|device|uring [--beside-reference] [--deadline SECONDS] --holtfs P \\
+              --mkfs P --fsck P PROGRAM [ARGUMENT...]
 The program finds its folder in POSIX_TEST_FOLDER, and beside it, where it was asked for, one on the
 reference in POSIX_TEST_REFERENCE.
 Where the filesystem cannot be had it ends with 77 and says why.
@@ -17,6 +17,7 @@ import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "mount"))
 import harness  # noqa: E402
+from watchdog import Watchdog  # noqa: E402
 
 IMAGE_BYTES = 2 << 30
 
@@ -34,7 +35,7 @@ class Reference:
         subprocess.run(["mount", "-o", "loop", image, self.mnt], check=True)
 
     def end(self):
-        subprocess.run(["umount", self.mnt], check=True)
+        harness.umount(self.mnt)
 
 
 class Holtfs:
@@ -50,6 +51,17 @@ class Holtfs:
         status, output = harness.fsck(self.store)
         if status != 0:
             sys.exit(f"fsck.holtfs ends with {status}:\n{output}")
+
+
+def watched(folder):
+    if harness.ARGS.deadline is None:
+        return run(folder)
+    watchdog = Watchdog()
+    watchdog.begin(" ".join(harness.ARGS.program), folder, harness.ARGS.deadline)
+    try:
+        return run(folder) or watchdog.has_fired()
+    finally:
+        watchdog.close()
 
 
 def run(folder):
@@ -74,6 +86,7 @@ def main():
     parser.add_argument("--holtfs", required=True)
     parser.add_argument("--mkfs", required=True)
     parser.add_argument("--fsck", required=True)
+    parser.add_argument("--deadline", type=int, help="after so many seconds it hangs")
     parser.add_argument("program", nargs=argparse.REMAINDER)
     harness.ARGS = parser.parse_args()
     harness.ARGS.transport = harness.ARGS.on
@@ -87,8 +100,8 @@ def main():
     try:
         if harness.ARGS.on == "uring":
             with harness.Parameter():
-                sys.exit(run(folder))
-        sys.exit(run(folder))
+                sys.exit(watched(folder))
+        sys.exit(watched(folder))
     finally:
         shutil.rmtree(folder)
 
