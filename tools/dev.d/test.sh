@@ -34,7 +34,7 @@ run_suites() { # BUILD LABEL ARGUMENT...
     prefix=(sudo -n env)
   fi
   # A daemon in the background has nobody who reads its standard error.
-  local reports=$LOGS/$build-$label.report
+  local reports=$REPORTS/$build-$label.report
   "${prefix[@]}" rm -f "$json" "$reports".*
   "${prefix[@]}" \
     ASAN_OPTIONS="detect_stack_use_after_return=1:strict_string_checks=1:log_path='$reports'" \
@@ -86,6 +86,10 @@ run_tests() { # [--quick]
   need_fuse3
   LOGS=$ROOT/build/test-logs
   mkdir -p "$LOGS"
+  # Daemons of every user write here, also where the checkout lets in only its owner.
+  REPORTS=$(mktemp -d /tmp/holtfs-reports.XXXXXX)
+  trap 'rm -rf "$REPORTS"' EXIT
+  chmod 1777 "$REPORTS"
 
   run_check "clang-format" check_format || true
   run_check "shellcheck" check_shell || true
