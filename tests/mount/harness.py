@@ -18,7 +18,7 @@ import tempfile
 import time
 import unittest
 
-from watchdog import Watchdog
+from watchdog import Watchdog, behind_relay
 
 SKIPPED = 77
 PARAMETER = "/sys/module/fuse/parameters/enable_uring"
@@ -68,6 +68,7 @@ def main():
         skip("/dev/fuse cannot be opened")
     if os.geteuid() != 0:
         skip("mounting with another user's files and setting kernel parameters needs root")
+    behind_relay()
     if ARGS.transport == "device":
         run()
     if not os.path.exists(PARAMETER):

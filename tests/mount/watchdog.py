@@ -59,6 +59,40 @@ class Watchdog:
         os.write(self.line, json.dumps(what).encode() + b"\n")
 
 
+def behind_relay():
+    """Returns in a child whose output this process passes on until the child ends. It then ends,
+    too, whoever still has the output open: a process that the kernel cannot end would hold up those
+    who wait for the end of the output."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+        os.close(reading)
+        os.dup2(writing, 1)
+        os.dup2(writing, 2)
+        os.close(writing)
+        return
+    os.close(writing)
+    os.set_blocking(reading, False)
+    poll = select.poll()
+    ended = os.pidfd_open(child)
+    poll.register(reading, select.POLLIN)
+    poll.register(ended, select.POLLIN)
+    over = False
+    while not over:
+        over = ended in [fd for fd, _ in poll.poll()]
+        try:
+            while part := os.read(reading, 1 << 16):
+                os.write(1, part)
+            poll.unregister(reading)  # all have closed it
+            os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
+            over = True
+        except BlockingIOError:
+            pass
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    os._exit(status if status >= 0 else 1)
+
+
 def watch(reading, parent, pid, flag):
     poll = select.poll()
     poll.register(reading, select.POLLIN)
@@ -97,7 +131,10 @@ def watch(reading, parent, pid, flag):
 
 
 def say(text):
-    print(f"watchdog: {text}", file=sys.stderr, flush=True)
+    try:
+        print(f"watchdog: {text}", file=sys.stderr, flush=True)
+    except OSError:
+        pass  # nobody listens any more
 
 
 def within(seconds, work):
