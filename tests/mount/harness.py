@@ -95,11 +95,12 @@ def wait_until(holds):
         time.sleep(0.01)
 
 
-def umount(*words, program="umount"):
+def umount(*words, program="umount", **identity):
     """umount(8), again while it is busy: df and its like open every mount for a moment."""
     def done():
         tried = subprocess.run([program, *words], env=dict(os.environ, LC_ALL="C"),
-                               stderr=subprocess.PIPE, text=True, timeout=DEADLINE_S, check=False)
+                               stderr=subprocess.PIPE, text=True, timeout=DEADLINE_S, check=False,
+                               **identity)
         if tried.returncode != 0 and "busy" not in tried.stderr:
             raise RuntimeError(f"{words}: {tried.stderr}")
         return tried.returncode == 0
@@ -124,12 +125,14 @@ def find_daemon(store):
 class Daemon:
     """A mounted store. The program returns once it is mounted, so nothing has to wait for that."""
 
-    def __init__(self, store, mountpoint, *options, environment=None):
+    def __init__(self, store, mountpoint, *options, environment=None, program=None, **identity):
+        """`identity` is user, group and extra_groups, as subprocess takes them."""
         self.store, self.mountpoint = store, mountpoint
         transport = "io_uring=on" if ARGS.transport == "uring" else "io_uring=off"
-        command = [ARGS.holtfs, store, mountpoint, "-o", ",".join((transport,) + options)]
+        command = [program or ARGS.holtfs, store, mountpoint,
+                   "-o", ",".join((transport,) + options)]
         done = subprocess.run(command, stderr=subprocess.PIPE, text=True, timeout=DEADLINE_S,
-                              env={**os.environ, **(environment or {})})
+                              check=False, env={**os.environ, **(environment or {})}, **identity)
         if done.returncode != 0:
             raise RuntimeError(f"{command} ended with {done.returncode}: {done.stderr}")
         self.pid = find_daemon(store)
