@@ -9,6 +9,7 @@ PACKAGES_build=(
 PACKAGES_test=(
   clang-19 clang-format-19 clang-tidy-19 libclang-rt-19-dev llvm-19
   python3 shellcheck e2fsprogs
+  acl bonnie++ dbench fsmark rsync sqlite3 stress-ng
 )
 PACKAGES_bench=(
   libbenchmark-dev liblmdb-dev librocksdb-dev libsqlite3-dev fio
