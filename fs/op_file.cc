@@ -22,9 +22,8 @@ constexpr std::uint64_t kMaxFileBytes = std::numeric_limits<off_t>::max();
 
 std::unexpected<Errno> host_failure(const char* what, Ino ino) {
   const int err = errno;
-  if (err == ENOSPC || err == EDQUOT || err == EFBIG || err == EOPNOTSUPP || err == ENXIO) {
-    return fail(err);
-  }
+  if (err == EDQUOT) return fail(ENOSPC);  // the daemon's user's quota is not the caller's
+  if (err == ENOSPC || err == EFBIG || err == EOPNOTSUPP || err == ENXIO) return fail(err);
   log_error("cannot {} the contents of inode {}: {}", what, number_of(ino),
             std::generic_category().message(err));
   return fail(EIO);

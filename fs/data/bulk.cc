@@ -19,7 +19,8 @@ constexpr int kOpenFlags = O_CLOEXEC | O_NOFOLLOW;
 
 // An errno of the host as the caller of the filesystem should see it.
 std::unexpected<Errno> host_failure(int err, const char* what, const std::string& path) {
-  if (err == ENOSPC || err == EDQUOT || err == EFBIG) return fail(err);
+  if (err == EDQUOT) return fail(ENOSPC);  // the daemon's user's quota is not the caller's
+  if (err == ENOSPC || err == EFBIG) return fail(err);
   log_error("{} {}: {}", what, path, std::generic_category().message(err));
   return fail(EIO);
 }
