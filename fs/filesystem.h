@@ -256,6 +256,7 @@ class Filesystem {
                               Limited::Claim& claim, const RangeChange& change);
   Outcome<void> claim_range(const Caller& caller, const HostFile& file, Range range,
                             Limited::Claim& claim);
+  Caller once_claimed(const Caller& caller) const;
   void release_forgotten();
   void count_change(const Located& at, const Inode& before, const Inode& after,
                     Limited::Claim* claim);

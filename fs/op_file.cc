@@ -115,7 +115,8 @@ Outcome<std::size_t> Filesystem::write(const Caller& caller, Ino ino, std::uint6
     }
     return {};
   };
-  const Outcome<void> written = fill(caller, **file, {offset, bytes.size()}, claim, put_range);
+  const Outcome<void> written =
+      fill(caller, **file, {offset, bytes.size()}, claim, std::ref(put_range));
   // What was written counts.
   if (!written && (done == 0 || written.error() == kWouldWait)) {
     return undo_contents(caller, ino, written.error());
@@ -132,7 +133,8 @@ Outcome<std::size_t> Filesystem::write(const Caller& caller, Ino ino, std::uint6
     if (drop_setid) lost_setid = take_setid(caller, after);
     return stage_capability_loss(caller, at, after, batch);
   };
-  const Outcome<Inode> inode = change_inode(caller, ino, follow, Lazily::kYes, &claim);
+  const Outcome<Inode> inode =
+      change_inode(once_claimed(caller), ino, follow, Lazily::kYes, &claim);
   if (!inode) return undo_contents(caller, ino, inode.error());
   if (lost_setid) setid_lost_(ino);
   return done;
@@ -243,7 +245,7 @@ Outcome<void> Filesystem::fallocate(const Caller& caller, Ino ino, int mode, std
   Outcome<void> allocated;
   if (takes) allocated = claim_range(caller, **file, {offset, length}, claim);
   if (allocated) {
-    allocated = with_space(caller, [&]() -> Outcome<void> {
+    allocated = with_space(once_claimed(caller), [&]() -> Outcome<void> {
       const int done =
           ::fallocate((*file)->fd(), mode, static_cast<off_t>(offset), static_cast<off_t>(length));
       if (done != 0) return host_failure("allocate", ino);
@@ -263,7 +265,7 @@ Outcome<void> Filesystem::fallocate(const Caller& caller, Ino ino, int mode, std
     if (caller.who.uid != 0) lost_setid = take_setid(caller, after);
     return stage_capability_loss(caller, at, after, batch);
   };
-  const Outcome<Inode> inode = change_inode(caller, ino, follow, Lazily::kNo, &claim);
+  const Outcome<Inode> inode = change_inode(once_claimed(caller), ino, follow, Lazily::kNo, &claim);
   if (!inode) return undo_contents(caller, ino, inode.error());
   if (lost_setid) setid_lost_(ino);
   return {};

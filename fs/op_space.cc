@@ -48,12 +48,20 @@ Outcome<void> Filesystem::claim_range(const Caller& caller, const HostFile& file
   return claim.take({.blocks = blocks_in(missing_bytes(file, range, block_))}, caller.wait);
 }
 
+// Who has claimed and written goes on at any rate: were that begun anew, others might have taken
+// the room by then, and the blocks would be there.
+Caller Filesystem::once_claimed(const Caller& caller) const {
+  Caller patient = caller;
+  if (limited_.limits().blocks != Limits::kNone) patient.wait = holt::Wait::kYes;
+  return patient;
+}
+
 // Has `change` write the range, as much of it as there is room for: ENOSPC means that it ends
 // early. REQUIRES: the file's data lock, exclusively.
 Outcome<void> Filesystem::fill(const Caller& caller, const HostFile& file, Range range,
                                Limited::Claim& claim, const RangeChange& change) {
   const Outcome<void> claimed = claim_range(caller, file, range, claim);
-  if (claimed) return with_space(caller, [&] { return change(range); });
+  if (claimed) return with_space(once_claimed(caller), [&] { return change(range); });
   if (claimed.error() != Errno{ENOSPC}) return claimed;
   return fill_by_parts(caller, file, range, claim, change);
 }
