@@ -50,6 +50,7 @@
 #include "fs/node_table.h"
 #include "fs/outcome.h"
 #include "fs/perm.h"
+#include "fs/schema.h"
 #include "fs/ticker.h"
 
 namespace holtfs {
@@ -208,6 +209,7 @@ class Filesystem {
   Outcome<Dir> load_directory(const Caller& caller, Ino ino);
   Outcome<Inode> load_inode(const Caller& caller, std::string_view key, Ino ino);
   Outcome<std::string> load_value(const Caller& caller, std::string_view key);
+  Outcome<void> load_record(const Caller& caller, std::string_view key, Record& out);
   Located locate(const Node& node);
   Outcome<Inode> load(const Caller& caller, const Node& node, const Located& at);
   Outcome<void> save(const Caller& caller, const Located& at, const Inode& before,
@@ -218,7 +220,7 @@ class Filesystem {
 
   // op_*.cc
   Outcome<Entry> make(const Caller& caller, Ino parent, std::string_view name, Inode child);
-  Outcome<Orphan> read_orphan(const Caller& caller, Inode inode, const std::string& xattr_prefix);
+  Outcome<Orphan> read_orphan(const Caller& caller, Inode inode, std::string_view xattr_prefix);
   Outcome<Removed> stage_removal(const Caller& caller, const Dir& dir, std::string_view name,
                                  std::string_view value, bool known, holt::Batch& batch);
   void finish_removal(Removed removed, Node* node, holt::Lsn lsn);
@@ -236,8 +238,8 @@ class Filesystem {
                                   holt::Batch& batch);
   Outcome<void> stage_old_name(const Caller& caller, const Renaming& what, const Moving& moving,
                                Dir& from, holt::Batch& batch);
-  Outcome<void> check_depth(const Caller& caller, const std::string& from, const std::string& to);
-  static std::string below(const Moving& moving, const Dir& dir, std::string_view name);
+  Outcome<void> check_depth(const Caller& caller, std::string_view from, std::string_view to);
+  static schema::Key below(const Moving& moving, const Dir& dir, std::string_view name);
   void finish_arrival(const Moving& moved, Node* node, Dir& dir, std::string_view name);
   Outcome<void> list(const Caller& caller, Ino ino, std::uint64_t cookie, bool plus,
                      const DirSink& sink, bool note_atime);

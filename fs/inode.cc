@@ -65,7 +65,7 @@ bool decode_tail(std::string_view tail, Inode& inode) {
 
 }  // namespace
 
-std::string encode(const Inode& inode) {
+Record encode(const Inode& inode) {
   DiskInode disk = {};
   disk.tag = static_cast<unsigned char>(Tag::kInode);
   disk.flags = inode.flags;
@@ -79,15 +79,15 @@ std::string encode(const Inode& inode) {
   disk.btime = to_disk(inode.btime);
   disk.mtime = to_disk(inode.mtime);
   disk.ctime = to_disk(inode.ctime);
-  std::string out(bytes_of(disk));
+  Record out(bytes_of(disk));
   if (inode.is_directory()) {
-    out += bytes_of(DiskDirectoryTail{inode.entries});
+    out.append(bytes_of(DiskDirectoryTail{inode.entries}));
   } else if (inode.is_regular()) {
-    out += bytes_of(DiskFileTail{inode.size, inode.blocks});
+    out.append(bytes_of(DiskFileTail{inode.size, inode.blocks}));
   } else if (is_device(inode.mode)) {
-    out += bytes_of(DiskDeviceTail{inode.rdev_major, inode.rdev_minor});
+    out.append(bytes_of(DiskDeviceTail{inode.rdev_major, inode.rdev_minor}));
   } else if (S_ISLNK(inode.mode)) {
-    out += inode.target;
+    out.append(inode.target);
   }
   return out;
 }
@@ -117,12 +117,12 @@ holt::Result<Inode> decode_inode(std::string_view value) {
   return inode;
 }
 
-std::string encode(const Marker& marker) {
+Record encode(const Marker& marker) {
   DiskMarker disk = {};
   disk.tag = static_cast<unsigned char>(marker.tag);
   disk.type = marker.type;
   disk.ino = number_of(marker.ino);
-  return std::string(bytes_of(disk));
+  return Record(bytes_of(disk));
 }
 
 holt::Result<Marker> decode_marker(std::string_view value) {

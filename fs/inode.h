@@ -23,6 +23,7 @@
 
 #include "engine/base/le.h"
 #include "engine/base/result.h"
+#include "fs/bytes.h"
 #include "fs/times.h"
 
 namespace holtfs {
@@ -133,11 +134,14 @@ struct Marker {
   Ino ino{};
 };
 
-std::string encode(const Inode& inode);
+// Long enough for any record but a long symlink's.
+using Record = Bytes<256>;
+
+Record encode(const Inode& inode);
 // kCorrupt when the bytes are no inode record.
 holt::Result<Inode> decode_inode(std::string_view value);
 
-std::string encode(const Marker& marker);
+Record encode(const Marker& marker);
 // The marker that a value under a dentry key is, or stands for: a full record yields tag kInode.
 holt::Result<Marker> decode_marker(std::string_view value);
 

@@ -35,9 +35,12 @@ Outcome<Entry> Filesystem::make(const Caller& caller, Ino parent, std::string_vi
   if (!acls) return fail(acls.error());
 
   holt::Batch& batch = scratch_batch();
-  const std::string key = schema::entry_key(dir->prefix, name);
+  // The directory first: what patches a record finds it where it was, what makes one may move it.
+  dir->count_entries(+1, child.is_directory() ? +1 : 0);
+  dir->stage(batch);
+  const schema::Key key = schema::entry_key(dir->prefix, name);
   if (child.is_directory()) {
-    const std::string prefix = schema::child_prefix(dir->prefix, name);
+    const schema::Key prefix = schema::child_prefix(dir->prefix, name);
     if (prefix.size() > schema::kMaxPrefixBytes) return fail(ENAMETOOLONG);
     batch.insert(key, encode(Marker{Tag::kDirectory, type_of(child.mode), child.ino}));
     batch.put(schema::inode_key(prefix), encode(child));
@@ -45,14 +48,12 @@ Outcome<Entry> Filesystem::make(const Caller& caller, Ino parent, std::string_vi
     batch.insert(key, encode(child));
   }
   for (const auto& [xattr, value] : *acls) {
-    const std::string prefix =
+    const schema::Key prefix =
         child.is_directory()
             ? schema::directory_xattr_prefix(schema::child_prefix(dir->prefix, name))
             : schema::entry_xattr_prefix(dir->prefix, name);
     batch.put(prefix + std::string(xattr), value);
   }
-  dir->count_entries(+1, child.is_directory() ? +1 : 0);
-  dir->stage(batch);
   if (const auto lsn = apply(caller, batch); !lsn) return fail(lsn.error());
 
   room.settle({.inodes = 1});

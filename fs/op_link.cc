@@ -43,7 +43,7 @@ Outcome<void> Filesystem::link_to(const Caller& caller, Node& node, Ino parent,
       batch.replace(at.key, marker);
       batch.insert(schema::link_key(node.ino), encode(linked));
       if ((linked.flags & kHasXattrs) != 0) {
-        batch.move(at.xattr_prefix, schema::link_xattr_prefix(node.ino));
+        batch.move(at.xattr_prefix(), schema::link_xattr_prefix(node.ino));
       }
       break;
     case Place::kDirectory: return fail(EPERM);

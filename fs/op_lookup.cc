@@ -10,10 +10,11 @@ Outcome<Entry> Filesystem::lookup(const Caller& caller, Ino parent, std::string_
   const Outcome<Node*> dir = directory_node(parent);
   if (!dir) return fail(dir.error());
   if ((*dir)->place == Place::kOrphan) return fail(ENOENT);
-  const std::string prefix = schema::prefix_of(**dir);
-  const Outcome<std::string> value = load_value(caller, schema::entry_key(prefix, name));
-  if (!value) return fail(value.error());
-  return entry_of(caller, **dir, prefix, name, *value);
+  const schema::Key prefix = schema::prefix_of(**dir);
+  Record value;
+  const auto loaded = load_record(caller, schema::entry_key(prefix, name), value);
+  if (!loaded) return fail(loaded.error());
+  return entry_of(caller, **dir, prefix, name, value);
 }
 
 void Filesystem::forget(Ino ino, std::uint64_t lookups) {

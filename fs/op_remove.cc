@@ -13,7 +13,7 @@ const std::string kNoEntries(8, '\0');
 
 // Reads what must be kept of an inode whose records are about to go.
 Outcome<Orphan> Filesystem::read_orphan(const Caller& caller, Inode inode,
-                                        const std::string& xattr_prefix) {
+                                        std::string_view xattr_prefix) {
   Orphan orphan;
   orphan.inode = std::move(inode);
   if ((orphan.inode.flags & kHasXattrs) == 0) return orphan;
@@ -35,9 +35,7 @@ Outcome<Filesystem::Removed> Filesystem::stage_removal(const Caller& caller, con
   const holt::Result<Marker> marker = decode_marker(value);
   if (!marker) return fail(marker.error());
   const bool is_link = marker->tag == Tag::kLink;
-  const std::string link_key = is_link ? schema::link_key(marker->ino) : std::string();
-  const std::string xattr_prefix = is_link ? schema::link_xattr_prefix(marker->ino)
-                                           : schema::entry_xattr_prefix(dir.prefix, name);
+  const schema::Key link_key = is_link ? schema::link_key(marker->ino) : schema::Key();
   Inode inode;
   if (is_link) {
     Outcome<Inode> loaded = load_inode(caller, link_key, marker->ino);
@@ -56,6 +54,8 @@ Outcome<Filesystem::Removed> Filesystem::stage_removal(const Caller& caller, con
     return Removed{};
   }
   if (is_link) batch.erase(link_key);
+  const schema::Key xattr_prefix = is_link ? schema::link_xattr_prefix(marker->ino)
+                                           : schema::entry_xattr_prefix(dir.prefix, name);
   if ((inode.flags & kHasXattrs) != 0) batch.erase_prefix(xattr_prefix);
   if (!known) return Removed{.gone = true, .orphan = {.inode = std::move(inode)}};
   Outcome<Orphan> orphan = read_orphan(caller, std::move(inode), xattr_prefix);
@@ -92,10 +92,11 @@ Outcome<void> Filesystem::unlink(const Caller& caller, Ino parent, std::string_v
   const auto dir_lock = dir_locks_.exclusive(parent);
   Outcome<Dir> dir = load_directory(caller, parent);
   if (!dir) return fail(dir.error());
-  const std::string key = schema::entry_key(dir->prefix, name);
-  Outcome<std::string> value = load_value(caller, key);
-  if (!value) return fail(value.error());
-  const holt::Result<Marker> marker = decode_marker(*value);
+  const schema::Key key = schema::entry_key(dir->prefix, name);
+  Record value;
+  auto loaded = load_record(caller, key, value);
+  if (!loaded) return fail(loaded.error());
+  const holt::Result<Marker> marker = decode_marker(value);
   if (!marker) return fail(marker.error());
   if (marker->tag == Tag::kDirectory) return fail(EISDIR);
 
@@ -105,16 +106,16 @@ Outcome<void> Filesystem::unlink(const Caller& caller, Ino parent, std::string_v
     if (const auto settled = settle_times(caller, *node); !settled) return settled;
   }
   if (marker->tag == Tag::kInode) {
-    value = load_value(caller, key);  // it may have changed before the lock was ours
-    if (!value) return fail(value.error());
+    loaded = load_record(caller, key, value);  // it may have changed before the lock was ours
+    if (!loaded) return fail(loaded.error());
   }
   holt::Batch& batch = scratch_batch();
+  dir->count_entries(-1, 0);
+  dir->stage(batch);  // first, as in make()
   Outcome<Removed> removed =
-      stage_removal(caller, *dir, name, *value, static_cast<bool>(node), batch);
+      stage_removal(caller, *dir, name, value, static_cast<bool>(node), batch);
   if (!removed) return fail(removed.error());
   batch.erase(key);
-  dir->count_entries(-1, 0);
-  dir->stage(batch);
   const Outcome<holt::Lsn> lsn = apply(caller, batch);
   if (!lsn) return fail(lsn.error());
   finish_removal(std::move(*removed), node.get(), *lsn);
@@ -131,10 +132,11 @@ Outcome<void> Filesystem::rmdir(const Caller& caller, Ino parent, std::string_vi
     Outcome<Ino> child = [&]() -> Outcome<Ino> {
       const auto lock = dir_locks_.shared(parent);
       if ((*parent_node)->place == Place::kOrphan) return fail(ENOENT);
-      const auto value =
-          load_value(caller, schema::entry_key(schema::prefix_of(**parent_node), name));
-      if (!value) return fail(value.error());
-      const holt::Result<Marker> marker = decode_marker(*value);
+      Record value;
+      const auto loaded =
+          load_record(caller, schema::entry_key(schema::prefix_of(**parent_node), name), value);
+      if (!loaded) return fail(loaded.error());
+      const holt::Result<Marker> marker = decode_marker(value);
       if (!marker) return fail(marker.error());
       if (marker->tag != Tag::kDirectory) return fail(ENOTDIR);
       return marker->ino;
@@ -144,11 +146,13 @@ Outcome<void> Filesystem::rmdir(const Caller& caller, Ino parent, std::string_vi
     const auto locks = dir_locks_.both(parent, *child);
     Outcome<Dir> dir = load_directory(caller, parent);
     if (!dir) return fail(dir.error());
-    const auto value = load_value(caller, schema::entry_key(dir->prefix, name));
-    if (!value) return fail(value.error());
-    if (*value != encode(Marker{Tag::kDirectory, DT_DIR, *child})) continue;
-    const std::string prefix = schema::child_prefix(dir->prefix, name);
-    const std::string child_key = schema::inode_key(prefix);
+    const schema::Key key = schema::entry_key(dir->prefix, name);
+    Record value;
+    const auto loaded = load_record(caller, key, value);
+    if (!loaded) return fail(loaded.error());
+    if (value != encode(Marker{Tag::kDirectory, DT_DIR, *child})) continue;
+    const schema::Key prefix = schema::child_prefix(dir->prefix, name);
+    const schema::Key child_key = schema::inode_key(prefix);
     Outcome<Inode> inode = load_inode(caller, child_key, *child);
     if (!inode) return fail(inode.error() == kWouldWait ? kWouldWait : Errno{EIO});
     if (inode->entries != 0) return fail(ENOTEMPTY);
@@ -157,11 +161,11 @@ Outcome<void> Filesystem::rmdir(const Caller& caller, Ino parent, std::string_vi
     if (!orphan) return fail(orphan.error());
 
     holt::Batch& batch = scratch_batch();
-    batch.require_bytes(child_key, kEntriesOffset, kNoEntries);  // O3 says so already
-    batch.erase_prefix(prefix);
-    batch.erase(schema::entry_key(dir->prefix, name));
     dir->count_entries(-1, -1);
     dir->stage(batch);
+    batch.require_bytes(child_key, kEntriesOffset, kNoEntries);  // O3 says so already
+    batch.erase_prefix(prefix);
+    batch.erase(key);
     const Outcome<holt::Lsn> lsn = apply(caller, batch);
     if (!lsn) return fail(lsn.error());
     if (lazy_ != nullptr) lazy_->erase(*child);

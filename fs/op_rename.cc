@@ -4,6 +4,8 @@
 // changes the paths of everything below, so it has the namespace to itself for the few microseconds
 // of its batch: that detaches one subtree and grafts it elsewhere, whatever the number of files in
 // it.
+#include <algorithm>
+#include <array>
 #include <cstdio>
 #include <optional>
 
@@ -15,12 +17,13 @@ namespace {
 
 // What a dentry says; nothing where there is none.
 Outcome<std::optional<Marker>> find_marker(const holt::Store& store, holt::Wait wait,
-                                           const std::string& prefix, std::string_view name) {
-  std::string value;
+                                           std::string_view prefix, std::string_view name) {
+  std::array<char, Record::kRoom> value;  // of a longer one the beginning is enough
   const auto got = store.get(schema::entry_key(prefix, name), value, wait);
   if (!got && got.error().code() == holt::Code::kNotFound) return std::nullopt;
   if (!got) return fail(got.error());
-  const holt::Result<Marker> marker = decode_marker(value);
+  const std::string_view shown(value.data(), std::min(*got, value.size()));
+  const holt::Result<Marker> marker = decode_marker(shown);
   if (!marker) return fail(marker.error());
   return *marker;
 }
@@ -40,8 +43,8 @@ constexpr std::size_t kMaxDeepKeys = 10'000;
 // A subtree that moves below a deep directory takes its own depth along: without a limit, a few
 // hundred moves would make keys too long to be listed. Below kDeepPrefix, where that could happen,
 // small subtrees whose keys stay within the limit may move. ENAMETOOLONG for others.
-Outcome<void> Filesystem::check_depth(const Caller& caller, const std::string& from,
-                                      const std::string& to) {
+Outcome<void> Filesystem::check_depth(const Caller& caller, std::string_view from,
+                                      std::string_view to) {
   if (to.size() <= kDeepPrefix || to.size() <= from.size()) return {};
   const std::size_t limit = holt::kMaxKeyBytes - (to.size() - from.size());
   holt::Cursor cursor = store_->scan({.prefix = from, .values = false, .wait = caller.wait});
@@ -147,13 +150,14 @@ Outcome<Filesystem::Moving> Filesystem::stage_departure(const Caller& caller, co
                                                         std::string_view name, holt::Batch& batch) {
   Moving out;
   out.key = schema::entry_key(dir.prefix, name);
-  Outcome<std::string> value = load_value(caller, out.key);
-  if (!value) return fail(value.error());
-  const holt::Result<Marker> marker = decode_marker(*value);
+  Record value;
+  const auto loaded = load_record(caller, out.key, value);
+  if (!loaded) return fail(loaded.error());
+  const holt::Result<Marker> marker = decode_marker(value);
   if (!marker) return fail(marker.error());
   out.marker = *marker;
   if (marker->tag == Tag::kInode) {
-    holt::Result<Inode> inode = decode_inode(*value);
+    holt::Result<Inode> inode = decode_inode(value);
     if (!inode) return fail(inode.error());
     inode->ctime = now();
     out.value = encode(*inode);
@@ -161,10 +165,10 @@ Outcome<Filesystem::Moving> Filesystem::stage_departure(const Caller& caller, co
     out.below = schema::entry_xattr_prefix(dir.prefix, name);
     return out;
   }
-  out.value = std::move(*value);
+  out.value = std::move(value);
   out.has_below = marker->tag == Tag::kDirectory;
   if (out.has_below) out.below = schema::child_prefix(dir.prefix, name);
-  const std::string key =
+  const schema::Key key =
       out.has_below ? schema::inode_key(out.below) : schema::link_key(marker->ino);
   const Outcome<Inode> before = load_inode(caller, key, marker->ino);
   if (!before) return fail(before.error());
@@ -191,14 +195,14 @@ Outcome<void> Filesystem::stage_old_name(const Caller& caller, const Renaming& w
   // In the link space, because the place of its xattrs is still taken by what moves away.
   batch.put(moving.key, encode(Marker{Tag::kLink, type_of(whiteout.mode), whiteout.ino}));
   batch.put(schema::link_key(whiteout.ino), encode(whiteout));
-  const std::string xattr_prefix = schema::link_xattr_prefix(whiteout.ino);
+  const schema::Key xattr_prefix = schema::link_xattr_prefix(whiteout.ino);
   for (const auto& [xattr, value] : *acls) batch.put(xattr_prefix + std::string(xattr), value);
   from.count_entries(0, subdirectories);
   return {};
 }
 
 // Where what lies below the old dentry goes.
-std::string Filesystem::below(const Moving& moving, const Dir& dir, std::string_view name) {
+schema::Key Filesystem::below(const Moving& moving, const Dir& dir, std::string_view name) {
   return moving.marker.tag == Tag::kDirectory ? schema::child_prefix(dir.prefix, name)
                                               : schema::entry_xattr_prefix(dir.prefix, name);
 }
@@ -242,10 +246,11 @@ Outcome<bool> Filesystem::rename_file(const Caller& caller, const Renaming& what
   holt::Batch& batch = scratch_batch();
   Removed removed;
   if (replaces) {
-    const auto value = load_value(caller, schema::entry_key(to.prefix, what.new_name));
-    if (!value) return fail(value.error());
+    Record value;
+    const auto loaded = load_record(caller, schema::entry_key(to.prefix, what.new_name), value);
+    if (!loaded) return fail(loaded.error());
     auto staged =
-        stage_removal(caller, to, what.new_name, *value, static_cast<bool>(old_node), batch);
+        stage_removal(caller, to, what.new_name, value, static_cast<bool>(old_node), batch);
     if (!staged) return fail(staged.error());
     removed = std::move(*staged);
     // The new contents had to be made durable first, which takes a wait: sync_replacement().
@@ -289,7 +294,7 @@ Outcome<Ino> Filesystem::rename_directory(const Caller& caller, const Renaming& 
   if (replaces && (*target)->tag != Tag::kDirectory) return fail(ENOTDIR);
   if (replaces && (*target)->ino == ino) return ino;
 
-  const std::string new_prefix = schema::child_prefix(to.prefix, what.new_name);
+  const schema::Key new_prefix = schema::child_prefix(to.prefix, what.new_name);
   if (new_prefix.size() > schema::kMaxPrefixBytes) return fail(ENAMETOOLONG);
   holt::Batch& batch = scratch_batch();
   Removed removed;

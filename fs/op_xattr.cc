@@ -51,7 +51,7 @@ Outcome<void> Filesystem::stage_xattr(const Located& at, std::string_view name,
     at.orphan->xattrs.insert_or_assign(std::string(name), std::string(value));
     return {};
   }
-  const std::string key = at.xattr_prefix + std::string(name);
+  const std::string key = at.xattr_prefix() + std::string(name);
   if ((flags & XATTR_CREATE) != 0) {
     batch.insert(key, value);
   } else if ((flags & XATTR_REPLACE) != 0) {
@@ -142,7 +142,7 @@ Outcome<std::string> Filesystem::xattr_of(const Caller& caller, const Located& a
     if (found == at.orphan->xattrs.end()) return fail(ENODATA);
     return found->second;
   }
-  Outcome<std::string> value = load_value(caller, at.xattr_prefix + std::string(name));
+  Outcome<std::string> value = load_value(caller, at.xattr_prefix() + std::string(name));
   if (!value && value.error() == Errno{ENOENT}) return fail(ENODATA);
   return value;
 }
@@ -178,12 +178,12 @@ Outcome<std::string> Filesystem::listxattr(const Caller& caller, Ino ino) {
     if (!inode) return fail(inode.error());
     if ((inode->flags & kHasXattrs) == 0) return names;
     holt::Cursor cursor =
-        store_->scan({.prefix = at.xattr_prefix, .values = false, .wait = caller.wait});
+        store_->scan({.prefix = at.xattr_prefix(), .values = false, .wait = caller.wait});
     while (true) {
       const holt::Result<bool> more = cursor.next();
       if (!more) return fail(more.error());
       if (!*more) return names;
-      add(cursor.key().substr(at.xattr_prefix.size()));
+      add(cursor.key().substr(at.xattr_prefix().size()));
     }
   });
 }
@@ -202,16 +202,16 @@ Outcome<void> Filesystem::stage_xattr_loss(const Caller& caller, const Located& 
   }
   bool others = false, found = false;
   holt::Cursor cursor =
-      store_->scan({.prefix = at.xattr_prefix, .values = false, .wait = caller.wait});
+      store_->scan({.prefix = at.xattr_prefix(), .values = false, .wait = caller.wait});
   while (!(others && found)) {
     const holt::Result<bool> more = cursor.next();
     if (!more) return fail(more.error());
     if (!*more) break;
-    (cursor.key().substr(at.xattr_prefix.size()) == name ? found : others) = true;
+    (cursor.key().substr(at.xattr_prefix().size()) == name ? found : others) = true;
   }
   if (!found) return fail(ENODATA);
   set_flag(after, kHasXattrs, others);
-  batch.erase(at.xattr_prefix + std::string(name));
+  batch.erase(at.xattr_prefix() + std::string(name));
   return {};
 }
 

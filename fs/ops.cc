@@ -29,7 +29,8 @@ Inode new_inode(Ino ino, std::uint32_t mode) {
 
 void stage_change(holt::Batch& batch, std::string_view key, const Inode& before,
                   const Inode& after) {
-  const std::string was = encode(before), is = encode(after);
+  const Record was_record = encode(before), is_record = encode(after);
+  const std::string_view was = was_record, is = is_record;
   if (was.size() != is.size()) {
     batch.replace(key, is);
     return;
@@ -38,7 +39,7 @@ void stage_change(holt::Batch& batch, std::string_view key, const Inode& before,
   if (first == static_cast<std::ptrdiff_t>(was.size())) return;
   const auto same_end = std::mismatch(was.rbegin(), was.rend(), is.rbegin()).first - was.rbegin();
   batch.patch(key, static_cast<std::uint32_t>(first),
-              std::string_view(is).substr(first, is.size() - same_end - first));
+              is.substr(first, is.size() - same_end - first));
 }
 
 void Filesystem::Dir::stage(holt::Batch& batch) const {
@@ -73,10 +74,21 @@ Outcome<std::string> Filesystem::load_value(const Caller& caller, std::string_vi
   return value;
 }
 
+Outcome<void> Filesystem::load_record(const Caller& caller, std::string_view key, Record& out) {
+  out.resize(Record::kRoom);
+  while (true) {
+    const auto got = store_->get(key, std::span(out.data(), out.size()), caller.wait);
+    if (!got) return fail(got.error());
+    const bool whole = *got <= out.size();
+    out.resize(*got);
+    if (whole) return {};
+  }
+}
+
 Outcome<Inode> Filesystem::load_inode(const Caller& caller, std::string_view key, Ino ino) {
-  const Outcome<std::string> value = load_value(caller, key);
-  if (!value) return fail(value.error());
-  holt::Result<Inode> inode = decode_inode(*value);
+  Record record;
+  if (const auto got = load_record(caller, key, record); !got) return fail(got.error());
+  holt::Result<Inode> inode = decode_inode(record);
   if (!inode) return fail(inode.error());
   // Somebody else's record under this name: the caller's number is of a file that is gone.
   if (inode->ino != ino) return fail(ESTALE);
@@ -84,27 +96,27 @@ Outcome<Inode> Filesystem::load_inode(const Caller& caller, std::string_view key
 }
 
 Filesystem::Located Filesystem::locate(const Node& node) {
-  Located at;
+  Located at{.node = node, .key = {}};
   switch (node.place) {
     case Place::kOrphan: at.orphan = node.orphan(); break;
-    case Place::kLink:
-      at.key = schema::link_key(node.ino);
-      at.xattr_prefix = schema::link_xattr_prefix(node.ino);
+    case Place::kLink: at.key = schema::link_key(node.ino); break;
+    case Place::kEntry:
+      at.key = schema::entry_key(schema::prefix_of(*node.parent), node.name);
       break;
-    case Place::kEntry: {
-      const std::string dir = schema::prefix_of(*node.parent);
-      at.key = schema::entry_key(dir, node.name);
-      at.xattr_prefix = schema::entry_xattr_prefix(dir, node.name);
-      break;
-    }
-    case Place::kDirectory: {
-      const std::string dir = schema::prefix_of(node);
-      at.key = schema::inode_key(dir);
-      at.xattr_prefix = schema::directory_xattr_prefix(dir);
-      break;
-    }
+    case Place::kDirectory: at.key = schema::inode_key(schema::prefix_of(node)); break;
   }
   return at;
+}
+
+schema::Key Filesystem::Located::xattr_prefix() const {
+  switch (node.place) {
+    case Place::kOrphan: break;
+    case Place::kLink: return schema::link_xattr_prefix(node.ino);
+    case Place::kEntry:
+      return schema::entry_xattr_prefix(schema::prefix_of(*node.parent), node.name);
+    case Place::kDirectory: return schema::directory_xattr_prefix(schema::prefix_of(node));
+  }
+  return {};
 }
 
 Outcome<Inode> Filesystem::load(const Caller& caller, const Node& node, const Located& at) {
@@ -141,7 +153,7 @@ Outcome<Entry> Filesystem::entry_of(const Caller& caller, Node& dir, std::string
     return Entry{shown(*inode)};
   }
   const bool is_link = marker->tag == Tag::kLink;
-  const std::string key = is_link ? schema::link_key(marker->ino)
+  const schema::Key key = is_link ? schema::link_key(marker->ino)
                                   : schema::inode_key(schema::child_prefix(prefix, name));
   const Outcome<Inode> inode = load_inode(caller, key, marker->ino);
   if (!inode) {

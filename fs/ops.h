@@ -19,7 +19,7 @@ namespace holtfs {
 // what it shall say after the batch.
 struct Filesystem::Dir {
   Node* node = nullptr;
-  std::string prefix;
+  schema::Key prefix;
   Inode before, after;
 
   // One entry more or less; its times change with it.
@@ -31,11 +31,13 @@ struct Filesystem::Dir {
   void stage(holt::Batch& batch) const;
 };
 
-// Where the record and the xattrs of an inode are.
+// Where the record and the xattrs of an inode are, while its lock is held.
 struct Filesystem::Located {
-  std::string key;
-  std::string xattr_prefix;
-  Orphan* orphan = nullptr;  // set: in here, and the keys are empty
+  const Node& node;
+  schema::Key key;
+  Orphan* orphan = nullptr;  // set: in here, and the key is empty
+
+  schema::Key xattr_prefix() const;
 };
 
 // An inode that lost a name. `orphan` is complete if that was the last one.
@@ -68,10 +70,10 @@ struct Filesystem::DirPair {
 
 // A dentry that is about to be under another name.
 struct Filesystem::Moving {
-  std::string key;    // of the old dentry
-  std::string value;  // for the new one
+  schema::Key key;  // of the old dentry
+  Record value;     // for the new one
   Marker marker;
-  std::string below;  // prefix of what moves with it: a subtree, or xattrs
+  schema::Key below;  // prefix of what moves with it: a subtree, or xattrs
   bool has_below = false;
 };
 

@@ -10,9 +10,8 @@ using std::string_literals::operator""s;
 
 constexpr char kNul = '\0';
 
-std::string join(std::string_view dir, char record, std::string_view name = {}) {
-  std::string key;
-  key.reserve(dir.size() + 2 + name.size() + 1);
+Key join(std::string_view dir, char record, std::string_view name = {}) {
+  Key key;
   key.append(dir);
   key.push_back(kNul);
   key.push_back(record);
@@ -50,36 +49,41 @@ std::optional<ParsedKey> parse_link_key(std::string_view rest) {
 
 }  // namespace
 
-std::string prefix_of(const Node& directory) {
+Key prefix_of(const Node& directory) {
   std::size_t size = 0;
   for (const Node* n = &directory; n->parent != nullptr; n = n->parent) size += n->name.size() + 1;
-  std::string prefix(size, '/');
+  Key prefix;
+  prefix.resize(size);
   std::size_t at = size;
   for (const Node* n = &directory; n->parent != nullptr; n = n->parent) {
     at -= n->name.size() + 1;
     n->name.copy(prefix.data() + at, n->name.size());
+    prefix.data()[at + n->name.size()] = '/';
   }
   return prefix;
 }
 
-std::string child_prefix(std::string_view dir, std::string_view name) {
-  std::string prefix;
-  prefix.reserve(dir.size() + name.size() + 3);
-  prefix.append(dir).append(name).push_back('/');
+Key child_prefix(std::string_view dir, std::string_view name) {
+  Key prefix(dir);
+  prefix.append(name).push_back('/');
   return prefix;
 }
 
-std::string inode_key(std::string_view dir) { return join(dir, 'i'); }
-std::string entries_prefix(std::string_view dir) { return join(dir, 'e'); }
-std::string entry_key(std::string_view dir, std::string_view name) { return join(dir, 'e', name); }
-std::string directory_xattr_prefix(std::string_view dir) { return join(dir, 'x'); }
-std::string entry_xattr_prefix(std::string_view dir, std::string_view name) {
-  std::string key = join(dir, 'X', name);
+Key inode_key(std::string_view dir) { return join(dir, 'i'); }
+Key entries_prefix(std::string_view dir) { return join(dir, 'e'); }
+Key entry_key(std::string_view dir, std::string_view name) { return join(dir, 'e', name); }
+Key directory_xattr_prefix(std::string_view dir) { return join(dir, 'x'); }
+Key entry_xattr_prefix(std::string_view dir, std::string_view name) {
+  Key key = join(dir, 'X', name);
   key.push_back(kNul);
   return key;
 }
-std::string link_key(Ino ino) { return join({}, 'I', big_endian(ino)); }
-std::string link_xattr_prefix(Ino ino) { return link_key(ino) + 'x'; }
+Key link_key(Ino ino) { return join({}, 'I', big_endian(ino)); }
+Key link_xattr_prefix(Ino ino) {
+  Key key = link_key(ino);
+  key.push_back('x');
+  return key;
+}
 std::string exchange_prefix() { return join({}, 'T'); }
 
 std::string_view state_key() {

@@ -26,6 +26,7 @@
 #include <string>
 #include <string_view>
 
+#include "fs/bytes.h"
 #include "fs/inode.h"
 
 namespace holtfs {
@@ -34,22 +35,25 @@ struct Node;
 
 namespace schema {
 
+// Long enough for the keys of ordinary depths.
+using Key = Bytes<256>;
+
 inline constexpr std::size_t kMaxNameBytes = 255;
 // Leaves room for a record's suffix behind the longest directory prefix within the engine's key
 // limit.
 inline constexpr std::size_t kMaxPrefixBytes = 31 * 1024;
 
 // DIR of a directory node. REQUIRES: the namespace gate is held, so that no directory moves.
-std::string prefix_of(const Node& directory);
-std::string child_prefix(std::string_view dir, std::string_view name);
+Key prefix_of(const Node& directory);
+Key child_prefix(std::string_view dir, std::string_view name);
 
-std::string inode_key(std::string_view dir);
-std::string entries_prefix(std::string_view dir);
-std::string entry_key(std::string_view dir, std::string_view name);
-std::string directory_xattr_prefix(std::string_view dir);
-std::string entry_xattr_prefix(std::string_view dir, std::string_view name);
-std::string link_key(Ino ino);
-std::string link_xattr_prefix(Ino ino);
+Key inode_key(std::string_view dir);
+Key entries_prefix(std::string_view dir);
+Key entry_key(std::string_view dir, std::string_view name);
+Key directory_xattr_prefix(std::string_view dir);
+Key entry_xattr_prefix(std::string_view dir, std::string_view name);
+Key link_key(Ino ino);
+Key link_xattr_prefix(Ino ino);
 std::string exchange_prefix();
 std::string_view state_key();
 std::string_view link_space();  // the prefix of all keys NUL I
