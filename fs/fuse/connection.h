@@ -83,6 +83,9 @@ inline Connection& connection_of(fuse_req_t request) {
   return *static_cast<Connection*>(fuse_req_userdata(request));
 }
 
+// A name that a request brings: its memory is the kernel's again once the handler returns.
+using Name = Bytes<schema::kMaxNameBytes + 1>;
+
 // For Credentials::has_group.
 inline bool request_has_group(fuse_req_t request, gid_t group) {
   std::vector<gid_t> groups(32);

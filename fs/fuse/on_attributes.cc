@@ -57,8 +57,8 @@ void on_setxattr(fuse_req_t request, fuse_ino_t ino, const char* name, const cha
                  std::size_t size, int flags) noexcept {
   serve_change(
       request,
-      [ino, name = std::string(name), value = std::string(value, size), flags](
-          Filesystem& fs, const Caller& caller) {
+      [ino, name = Name(name), value = std::string(value, size), flags](Filesystem& fs,
+                                                                        const Caller& caller) {
         return done(fs.setxattr(caller, Ino{ino}, name, value, flags));
       },
       kAnswerDone);
@@ -67,7 +67,7 @@ void on_setxattr(fuse_req_t request, fuse_ino_t ino, const char* name, const cha
 void on_getxattr(fuse_req_t request, fuse_ino_t ino, const char* name, std::size_t room) noexcept {
   serve(
       request,
-      [ino, name = std::string(name)](Filesystem& fs, const Caller& caller) {
+      [ino, name = Name(name)](Filesystem& fs, const Caller& caller) {
         return fs.getxattr(caller, Ino{ino}, name);
       },
       [room](Reply& reply, std::string& value) { reply.xattr(value, room); });
@@ -83,7 +83,7 @@ void on_listxattr(fuse_req_t request, fuse_ino_t ino, std::size_t room) noexcept
 void on_removexattr(fuse_req_t request, fuse_ino_t ino, const char* name) noexcept {
   serve_change(
       request,
-      [ino, name = std::string(name)](Filesystem& fs, const Caller& caller) {
+      [ino, name = Name(name)](Filesystem& fs, const Caller& caller) {
         return done(fs.removexattr(caller, Ino{ino}, name));
       },
       kAnswerDone);

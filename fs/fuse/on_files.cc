@@ -27,7 +27,7 @@ void on_create(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t m
   if (connection.no_open) return Reply(connection.settings, request).error(ENOSYS);
   serve_change(
       request,
-      [parent, name = std::string(name), mode, exclusive = (info->flags & O_EXCL) != 0](
+      [parent, name = Name(name), mode, exclusive = (info->flags & O_EXCL) != 0](
           Filesystem& fs, const Caller& caller) {
         return fs.create(caller, Ino{parent}, name, mode, exclusive);
       },

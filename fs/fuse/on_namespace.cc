@@ -15,13 +15,13 @@ auto answer_entry(fuse_req_t request) {
 
 void on_lookup(fuse_req_t request, fuse_ino_t parent, const char* name) noexcept {
   // A missing name is an answer too, which the kernel remembers.
-  const auto look_up = [parent, name = std::string(name)](Filesystem& fs,
-                                                          const Caller& caller) -> Outcome<Entry> {
+  auto look_up = [parent, name = Name(name)](Filesystem& fs,
+                                             const Caller& caller) -> Outcome<Entry> {
     Outcome<Entry> entry = fs.lookup(caller, Ino{parent}, name);
     if (!entry && entry.error() == Errno{ENOENT}) return Entry{};
     return entry;
   };
-  serve(request, look_up, [answer = answer_entry(request)](Reply& reply, Entry& entry) {
+  serve(request, std::move(look_up), [answer = answer_entry(request)](Reply& reply, Entry& entry) {
     if (entry.attr.ino == Ino{}) return reply.no_entry();
     answer(reply, entry);
   });
@@ -47,7 +47,7 @@ void on_mknod(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t mo
               dev_t rdev) noexcept {
   serve_change(
       request,
-      [parent, name = std::string(name), mode, rdev](Filesystem& fs, const Caller& caller) {
+      [parent, name = Name(name), mode, rdev](Filesystem& fs, const Caller& caller) {
         return fs.mknod(caller, Ino{parent}, name, mode, rdev);
       },
       answer_entry(request));
@@ -56,7 +56,7 @@ void on_mknod(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t mo
 void on_mkdir(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t mode) noexcept {
   serve_change(
       request,
-      [parent, name = std::string(name), mode](Filesystem& fs, const Caller& caller) {
+      [parent, name = Name(name), mode](Filesystem& fs, const Caller& caller) {
         return fs.mkdir(caller, Ino{parent}, name, mode);
       },
       answer_entry(request));
@@ -66,8 +66,8 @@ void on_symlink(fuse_req_t request, const char* target, fuse_ino_t parent,
                 const char* name) noexcept {
   serve_change(
       request,
-      [target = std::string(target), parent, name = std::string(name)](Filesystem& fs,
-                                                                       const Caller& caller) {
+      [target = std::string(target), parent, name = Name(name)](Filesystem& fs,
+                                                                const Caller& caller) {
         return fs.symlink(caller, Ino{parent}, name, target);
       },
       answer_entry(request));
@@ -76,7 +76,7 @@ void on_symlink(fuse_req_t request, const char* target, fuse_ino_t parent,
 void on_link(fuse_req_t request, fuse_ino_t ino, fuse_ino_t parent, const char* name) noexcept {
   serve_change(
       request,
-      [ino, parent, name = std::string(name)](Filesystem& fs, const Caller& caller) {
+      [ino, parent, name = Name(name)](Filesystem& fs, const Caller& caller) {
         return fs.link(caller, Ino{ino}, Ino{parent}, name);
       },
       answer_entry(request));
@@ -85,7 +85,7 @@ void on_link(fuse_req_t request, fuse_ino_t ino, fuse_ino_t parent, const char* 
 void on_unlink(fuse_req_t request, fuse_ino_t parent, const char* name) noexcept {
   serve_change(
       request,
-      [parent, name = std::string(name)](Filesystem& fs, const Caller& caller) {
+      [parent, name = Name(name)](Filesystem& fs, const Caller& caller) {
         return done(fs.unlink(caller, Ino{parent}, name));
       },
       kAnswerDone);
@@ -94,7 +94,7 @@ void on_unlink(fuse_req_t request, fuse_ino_t parent, const char* name) noexcept
 void on_rmdir(fuse_req_t request, fuse_ino_t parent, const char* name) noexcept {
   serve_change(
       request,
-      [parent, name = std::string(name)](Filesystem& fs, const Caller& caller) {
+      [parent, name = Name(name)](Filesystem& fs, const Caller& caller) {
         return done(fs.rmdir(caller, Ino{parent}, name));
       },
       kAnswerDone);
@@ -104,7 +104,7 @@ void on_rename(fuse_req_t request, fuse_ino_t parent, const char* name, fuse_ino
                const char* new_name, unsigned flags) noexcept {
   serve_change(
       request,
-      [parent, name = std::string(name), new_parent, new_name = std::string(new_name), flags](
+      [parent, name = Name(name), new_parent, new_name = Name(new_name), flags](
           Filesystem& fs, const Caller& caller) {
         return fs.rename(caller, Ino{parent}, name, Ino{new_parent}, new_name, flags);
       },

@@ -49,9 +49,25 @@ struct stat to_stat(const Attr& attr) {
   return st;
 }
 
-Reply::Reply(ReplySettings& settings, fuse_req_t request) : settings_(settings), request_(request) {
+// Either who leaves sees that somebody waits, or who waits sees that nobody is left.
+void Unanswered::leave(Lane& lane) {
+  if (lane.fetch_sub(1, std::memory_order_seq_cst) == 1 &&
+      waiting_.load(std::memory_order_seq_cst)) {
+    lane.notify_all();
+  }
+}
+
+void Unanswered::wait_for_none() {
+  waiting_.store(true, std::memory_order_seq_cst);
+  for (Line& line : lanes_) {
+    std::uint32_t inside;
+    while ((inside = line.inside.load(std::memory_order_seq_cst)) != 0) line.inside.wait(inside);
+  }
+}
+
+Reply::Reply(ReplySettings& settings, fuse_req_t request)
+    : settings_(settings), lane_(settings.unanswered.enter()), request_(request) {
   refuse_cancellation();
-  settings_.unanswered.fetch_add(1, std::memory_order_relaxed);
 }
 
 Reply::~Reply() { CHECK(request_ == nullptr, "Q1"); }
@@ -65,8 +81,7 @@ fuse_req_t Reply::take() {
 #define ANSWER(call)                   \
   [&] {                                \
     const auto result = (call);        \
-    settings_.unanswered.fetch_sub(1); \
-    settings_.unanswered.notify_all(); \
+    settings_.unanswered.leave(lane_); \
     return result;                     \
   }()
 

@@ -10,6 +10,7 @@
 //   Q2  a Reply is answered at most once.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <span>
@@ -18,14 +19,39 @@
 #include <utility>
 
 #include "fs/filesystem.h"
+#include "fs/fuse/lanes.h"
 #include "fs/fuse/libfuse.h"
 
 namespace holtfs {
 
+// How many replies exist.
+//
+// Thread safety: any thread; who leaves need not be who entered.
+class Unanswered {
+ public:
+  using Lane = std::atomic<std::uint32_t>;
+
+  Lane& enter() {
+    Lane& lane = lanes_[my_lane()].inside;
+    lane.fetch_add(1, std::memory_order_relaxed);
+    return lane;
+  }
+  void leave(Lane& lane);
+  // REQUIRES: nobody enters any more.
+  void wait_for_none();
+
+ private:
+  struct alignas(64) Line {
+    Lane inside{0};
+  };
+  std::array<Line, kLanes> lanes_;
+  std::atomic<bool> waiting_{false};
+};
+
 // What every request needs; one for each mount.
 struct ReplySettings {
-  double timeout = 0;                        // seconds for which the kernel may believe an answer
-  std::atomic<std::uint64_t> unanswered{0};  // replies that exist
+  double timeout = 0;  // seconds for which the kernel may believe an answer
+  Unanswered unanswered;
 };
 
 struct stat to_stat(const Attr& attr);
@@ -34,7 +60,9 @@ class [[nodiscard]] Reply {
  public:
   Reply(ReplySettings& settings, fuse_req_t request);
   Reply(Reply&& other) noexcept
-      : settings_(other.settings_), request_(std::exchange(other.request_, nullptr)) {}
+      : settings_(other.settings_),
+        lane_(other.lane_),
+        request_(std::exchange(other.request_, nullptr)) {}
   Reply& operator=(Reply&&) = delete;
   ~Reply();  // Q1
 
@@ -63,6 +91,7 @@ class [[nodiscard]] Reply {
   fuse_entry_param parameters(const Entry& entry) const;
 
   ReplySettings& settings_;
+  Unanswered::Lane& lane_;
   fuse_req_t request_;
 };
 

@@ -32,12 +32,6 @@ void count(fuse_lowlevel_ops& ops) {
 
 }  // namespace
 
-std::size_t Requests::my_lane() {
-  static std::atomic<std::size_t> next{0};
-  thread_local const std::size_t lane = next.fetch_add(1, std::memory_order_relaxed) % kLanes;
-  return lane;
-}
-
 Requests::Counts Requests::counts() const {
   Counts sum{};
   for (const Lane& lane : lanes_) {

@@ -3,7 +3,7 @@
 // Counted for every handler of the table at once, in handlers.cc. What has no handler is answered
 // by libfuse and not counted.
 //
-// Thread safety: any thread. Each thread has a line of its own to count on, as in a holt::Gate.
+// Thread safety: any thread.
 #pragma once
 
 #include <array>
@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "fs/fuse/lanes.h"
 #include "fs/fuse/libfuse.h"
 #include "fs/fuse/opcodes.h"
 
@@ -27,11 +28,9 @@ class Requests {
   Counts counts() const;
 
  private:
-  static constexpr std::size_t kLanes = 64;
   struct alignas(64) Lane {
     std::array<std::atomic<std::uint64_t>, kMaxOpcodes> counts{};
   };
-  static std::size_t my_lane();
 
   std::array<Lane, kLanes> lanes_;
 };

@@ -225,7 +225,7 @@ std::string run_session(Filesystem& fs, const MountOptions& options,
   // for an ordinary user by fusermount3.
   if (!connection.unmounted) fuse_session_unmount(session.get());
   connection.ending = true;
-  wait_for_zero(connection.settings.unanswered);
+  connection.settings.unanswered.wait_for_none();
   // Who answered the last of them may still be about to say so.
   wait_for_zero(connection.deferred);
   if (result < 0) return fmt::format("the session ended with error {}", -result);
