@@ -4,8 +4,11 @@
 
 namespace holt::art {
 
-Found find(View blob, std::string_view key, std::uint32_t depth) {
-  Ref ref = blob.root();
+namespace {
+
+// Calls pass(ref, depth) for each inner node before it is left.
+template <class Pass>
+Found find_from(View blob, std::string_view key, Ref ref, std::uint32_t depth, Pass&& pass) {
   while (ref != 0) {
     const NodeHead head = blob.head(ref);
     const std::size_t rest = key.size() - depth;
@@ -30,6 +33,7 @@ Found find(View blob, std::string_view key, std::uint32_t depth) {
       case NodeKind::kNode16:
       case NodeKind::kNode48:
       case NodeKind::kNode256: {
+        pass(ref, depth);
         if (rest == 0) {
           const Ref leaf = head.terminal();
           if (leaf == 0) return {};
@@ -46,6 +50,22 @@ Found find(View blob, std::string_view key, std::uint32_t depth) {
     }
   }
   return {};
+}
+
+}  // namespace
+
+Found find(View blob, std::string_view key, std::uint32_t depth) {
+  return find_from(blob, key, blob.root(), depth, [](Ref, std::uint32_t) {});
+}
+
+Found find(View blob, std::string_view key, std::uint32_t depth, const Trail::Stop* stop,
+           Trail& trail) {
+  // The stop itself is in the trail already, and the root is never in it.
+  std::uint32_t noted = stop != nullptr ? stop->depth : depth;
+  return find_from(blob, key, stop != nullptr ? stop->ref : blob.root(), noted,
+                   [&](Ref ref, std::uint32_t at) {
+                     if (at > noted) trail.add(ref, at);
+                   });
 }
 
 PrefixSpot find_prefix(View blob, std::string_view prefix, std::uint32_t depth) {

@@ -1,10 +1,44 @@
 // Finding the blob of a key, and reading a value from it.
+#include <algorithm>
+#include <array>
 #include <thread>
 
 #include "engine/art/find.h"
 #include "engine/tree/tree.h"
 
 namespace holt {
+
+// Operations on one file or directory search for several keys that begin alike, one after the
+// other. The way down to where they part is searched once, as long as the blob does not change:
+// then what hangs where in it is what it was (T1, T4).
+struct Tree::Finger {
+  std::uint64_t tree = 0;  // number of the tree, 0: points nowhere
+  std::uint64_t shape = 0;
+  Hop hop;
+  std::uint32_t key_size = 0;
+  alignas(8) std::array<char, 512> key;  // of the last search
+  art::Trail trail;
+
+  std::size_t common_with(std::string_view other) const {
+    return art::common_prefix(reinterpret_cast<const std::byte*>(key.data()), other.data(),
+                              std::min<std::size_t>(key_size, other.size()));
+  }
+  // `shape_before` is from before the search.
+  void point(std::uint64_t number, std::uint64_t shape_before, std::string_view searched,
+             const Hop& end) {
+    if (searched.size() > key.size()) return;
+    tree = number;
+    shape = shape_before;
+    hop = end;
+    key_size = static_cast<std::uint32_t>(searched.size());
+    searched.copy(key.data(), searched.size());
+  }
+};
+
+Tree::Finger& Tree::my_finger() {
+  thread_local Finger finger;
+  return finger;
+}
 
 std::uint64_t Tree::begin_shape() const {
   for (;;) {
@@ -58,11 +92,32 @@ Tree::Step Tree::follow_edge(BlobId child, std::uint32_t depth, Hop& hop, BlobId
 
 Tree::Step Tree::descend(std::string_view key, Hop& hop, BlobId& miss, art::Found& found,
                          std::vector<Hop>* path) {
-  Step step = begin_descent(hop, miss, path);
+  Finger& finger = my_finger();
+  const art::Trail::Stop* stop = nullptr;
+  const std::uint64_t shape = shape_.load(std::memory_order_acquire);
+  // Who wants the whole way, or to go on from a blob, has it searched; so is what an edge may have
+  // moved during.
+  const bool whole = path == nullptr && hop.frame == kNoFrame && (shape & 1) == 0;
+  if (whole && finger.tree == number_ && finger.shape == shape && still(finger.hop)) {
+    stop = finger.trail.back_to(finger.common_with(key));
+  }
+  Step step = Step::kOk;
+  if (stop != nullptr) {
+    hop = finger.hop;
+  } else {
+    step = begin_descent(hop, miss, path);
+    finger.trail.clear();
+  }
+  finger.tree = 0;
   while (step == Step::kOk) {
-    found = art::find(view(hop.frame), key, hop.depth);
-    if (found.where != art::Where::kEdge) return step;
+    found = art::find(view(hop.frame), key, hop.depth, stop, finger.trail);
+    if (found.where != art::Where::kEdge) {
+      if (whole) finger.point(number_, shape, key, hop);
+      return step;
+    }
     step = follow_edge(found.child, found.depth, hop, miss, path);
+    stop = nullptr;
+    finger.trail.clear();
   }
   return step;
 }

@@ -26,9 +26,23 @@ constexpr std::size_t kMaxQueued = 1024;
 
 }  // namespace
 
+namespace {
+
+std::uint64_t next_number() {
+  static std::atomic<std::uint64_t> last{0};
+  return last.fetch_add(1, std::memory_order_relaxed) + 1;
+}
+
+}  // namespace
+
 Tree::Tree(Storage& storage, FramePool& pool, BlobMap& blobs, Checkpointer& checkpointer,
            Gate& gate)
-    : storage_(storage), pool_(pool), blobs_(blobs), checkpointer_(checkpointer), gate_(gate) {}
+    : storage_(storage),
+      pool_(pool),
+      blobs_(blobs),
+      checkpointer_(checkpointer),
+      gate_(gate),
+      number_(next_number()) {}
 
 Result<void> Tree::create_root() {
   auto id = blobs_.allocate();

@@ -112,6 +112,10 @@ class Tree {
   enum class Step : std::uint8_t { kOk, kRestart, kMiss, kTooLong };
   static constexpr int kPatience = 32;  // lost races before a reader latches the blob
 
+  // Where a thread's last search ended.
+  struct Finger;
+  static Finger& my_finger();
+
   // Starts an optimistic read: T4.
   std::uint64_t begin_shape() const;
   bool same_shape(std::uint64_t shape) const;
@@ -119,7 +123,9 @@ class Tree {
   Step enter(BlobId id, std::uint32_t depth, Hop& hop);
   bool still(const Hop& hop) const { return pool_.frame(hop.frame).latch.still(hop.version); }
   art::View view(FrameIndex frame) const { return art::View(pool_.bytes(frame)); }
-  // Descends to the blob where the search for the key ends: from `hop` if it was set by an earlier
+  // Descends to the blob where the search for the key ends: from the thread's finger, when that
+  // blob did not change and the key goes the same way for a while; from `hop` if it was set by an
+  // earlier
   // call that missed and still stands, else from the root. So a search makes headway however few
   // frames there are. kMiss: `miss` has to be loaded, `hop` is the blob above it. kRestart: `hop`
   // is reset. `path`, if given, gets all hops from the root on.
@@ -177,6 +183,7 @@ class Tree {
   BlobMap& blobs_;
   Checkpointer& checkpointer_;
   Gate& gate_;
+  const std::uint64_t number_;  // of this tree in this process, for fingers
   std::atomic<std::uint64_t> shape_{0};
 
   Mutex merge_mutex_{Rank::kLeaf};
