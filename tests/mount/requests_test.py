@@ -96,6 +96,16 @@ class Requests(harness.MountedTest):
         self.assertEqual(self.cost(lambda i: os.chmod(self.name(i), 0o600)), {"SETATTR": 1})
         self.assertEqual(self.cost(lambda i: os.utime(self.name(i), (1, 1))), {"SETATTR": 1})
 
+    def test_others_ask_for_the_acl_of_the_root_unless_its_group_may_nothing(self):
+        self.mount_for_all()
+        os.chmod(self.path("d"), 0o755)
+
+        before = self.counts().get("GETXATTR", 0)
+        os.chmod(self.mnt, 0o705)
+        subprocess.run(["stat"] + [self.path("d", "first")] * TIMES, check=True, user=65534,
+                       group=65534, extra_groups=[], stdout=subprocess.DEVNULL)
+        self.assertLess(self.counts().get("GETXATTR", 0) - before, TIMES)
+
     def test_a_directory_that_did_not_change_is_listed_from_the_cache(self):
         for i in range(TIMES):
             os.mkdir(self.name(i))
