@@ -94,12 +94,12 @@ Outcome<void> Filesystem::check_xattr_room(const Caller& caller, const Located& 
   if (at.orphan != nullptr) {
     for (const auto& [there, bytes] : at.orphan->xattrs) add(there, bytes.size());
   } else if ((inode.flags & kHasXattrs) != 0) {
-    holt::Cursor cursor = store_->scan({.prefix = at.xattr_prefix, .wait = caller.wait});
+    holt::Cursor cursor = store_->scan({.prefix = at.xattr_prefix(), .wait = caller.wait});
     while (true) {
       const holt::Result<bool> more = cursor.next();
       if (!more) return fail(more.error());
       if (!*more) break;
-      add(cursor.key().substr(at.xattr_prefix.size()), cursor.value().size());
+      add(cursor.key().substr(at.xattr_prefix().size()), cursor.value().size());
     }
   }
   if (sum.found && (flags & XATTR_CREATE) != 0) return fail(EEXIST);
