@@ -16,6 +16,7 @@
 
 #include "fs/fuse/connection.h"
 #include "fs/fuse/handlers.h"
+#include "fs/fuse/libfuse_setup.h"
 #include "fs/fuse/stderr_capture.h"
 #include "fs/fuse/uring.h"
 #include "fs/log.h"
@@ -24,53 +25,7 @@ namespace holtfs {
 
 namespace {
 
-// Nobody else changes the filesystem, so the kernel may believe what it was told for as long as it
-// likes.
-constexpr double kTimeoutSeconds = 24 * 3600;
 constexpr std::size_t kWorkers = 8;
-// Requests of one core that may be under way, those that wait for a sync among them.
-constexpr unsigned kQueueDepth = 32;
-constexpr unsigned kMinThreads = 4, kMaxThreads = 64;
-
-struct SessionEnd {
-  void operator()(fuse_session* session) const { fuse_session_destroy(session); }
-};
-using SessionPtr = std::unique_ptr<fuse_session, SessionEnd>;
-
-// A value in a list of mount options, where commas part them.
-std::string escaped(std::string_view value) {
-  std::string out;
-  for (const char c : value) {
-    if (c == ',' || c == '\\') out += '\\';
-    out += c;
-  }
-  return out;
-}
-
-SessionPtr make_session(const MountOptions& options, bool uring, Connection& connection) {
-  fuse_args args = FUSE_ARGS_INIT(0, nullptr);
-  const auto add = [&](const std::string& arg) { fuse_opt_add_arg(&args, arg.c_str()); };
-  add("holtfs");
-  const auto names = [&](std::string_view start) {
-    return std::any_of(options.passed.begin(), options.passed.end(),
-                       [&](const std::string& option) { return option.starts_with(start); });
-  };
-  if (!names("fsname=")) add("-ofsname=" + escaped(options.store));
-  if (!names("subtype=")) add("-osubtype=holtfs");
-  if (!names("default_permissions")) add("-odefault_permissions");
-  // As any filesystem that root mounts; libfuse would leave all of it off.
-  if (geteuid() == 0) {
-    if (!names("allow_")) add("-oallow_other");
-    if (!names("nosuid")) add("-osuid");
-    if (!names("nodev")) add("-odev");
-  }
-  for (const std::string& option : options.passed) add("-o" + option);
-  if (options.debug) add("-d");
-  if (uring) add(fmt::format("-oio_uring,io_uring_q_depth={}", kQueueDepth));
-  SessionPtr session(fuse_session_new(&args, &handlers(), sizeof(fuse_lowlevel_ops), &connection));
-  fuse_opt_free_args(&args);
-  return session;
-}
 
 // What libfuse has to say goes where everything goes. While mounting it is kept instead, because it
 // says why the mount failed.
@@ -170,18 +125,6 @@ class SignalThread {
   std::thread thread_;
 };
 
-int loop(fuse_session* session, bool uring) {
-  fuse_loop_config* const config = fuse_loop_cfg_create();
-  const unsigned cores = std::max(1u, std::thread::hardware_concurrency());
-  fuse_loop_cfg_set_clone_fd(config, 1);
-  // Over io_uring only FORGET and the like come through the device.
-  fuse_loop_cfg_set_max_threads(
-      config, uring ? kMinThreads : std::clamp(cores * 2, kMinThreads, kMaxThreads));
-  const int result = fuse_session_loop_mt(session, config);
-  fuse_loop_cfg_destroy(config);
-  return result;
-}
-
 }  // namespace
 
 sigset_t ending_signals() {
@@ -206,7 +149,12 @@ std::string run_session(Filesystem& fs, const MountOptions& options,
   std::string why;
   kept_message = &why;
   fuse_set_log_func(on_libfuse_message);
-  const SessionPtr session = make_session(options, uring.use, connection);
+  const SessionSetup setup{.type = "holtfs",
+                           .source = options.store,
+                           .passed = options.passed,
+                           .debug = options.debug,
+                           .uring = uring.use};
+  const SessionPtr session = new_session(setup, handlers(), &connection);
   kept_message = nullptr;
   if (!session) return fmt::format("libfuse refuses the mount options: {}", why);
   std::string refused = mount_session(session.get(), options.mountpoint);
@@ -219,7 +167,7 @@ std::string run_session(Filesystem& fs, const MountOptions& options,
   int result = 0;
   {
     const SignalThread signals(session.get(), connection, options.mountpoint);
-    result = loop(session.get(), uring.use);
+    result = serve_session(session.get(), uring.use);
   }
   // Where the mount was taken away already, another may be at its place. Otherwise libfuse does it,
   // for an ordinary user by fusermount3.
