@@ -12,13 +12,14 @@ namespace {
 
 class Run {
  public:
-  Run(const RunOptions& options, std::uint32_t keys) : options_(options), keys_(keys) {
+  Run(const RunOptions& options, std::uint32_t keys)
+      : options_(options), all_rows_(rows_for(options.threads)), keys_(keys) {
     result_.keys = keys;
     result_.per_directory = keys_.per_directory();
     result_.per_subtree = keys_.per_subtree();
     add_row(kLoadRow, "load");
     add_row(kLoadCloseRow, "load, until closed");
-    for (const Row& row : all_rows()) add_row(row.name, row.what);
+    for (const Row& row : all_rows_) add_row(row.name, row.what);
     loads_.resize(options.engines.size());
   }
 
@@ -31,6 +32,15 @@ class Run {
  private:
   bool wanted(std::string_view row) const {
     return std::find(options_.rows.begin(), options_.rows.end(), row) != options_.rows.end();
+  }
+
+  // As many as the row with most threads needs.
+  std::size_t sessions() const {
+    std::size_t most = 1;
+    for (const Row& row : all_rows_) {
+      if (wanted(row.name)) most = std::max<std::size_t>(most, row.plan.threads);
+    }
+    return most;
   }
 
   void add_row(std::string_view name, std::string_view what) {
@@ -68,10 +78,10 @@ class Run {
     });
     // Opened after all loads: an open store's background work would fall into its neighbour's load.
     for (auto& subject : subjects) {
-      subject->reopen();
+      subject->reopen(sessions());
       subject->settle();
     }
-    for (const Row& row : all_rows()) {
+    for (const Row& row : all_rows_) {
       if (wanted(row.name)) run_row(round, row, seed, subjects);
     }
     for (auto& subject : subjects) {
@@ -87,7 +97,7 @@ class Run {
       Ops::Plan plan = row.plan;
       plan.thread = t;
       // Its own seed keeps a row from asking for the keys of the row before in the same order.
-      const auto place = static_cast<std::uint64_t>(&row - all_rows().data());
+      const auto place = static_cast<std::uint64_t>(&row - all_rows_.data());
       ops.emplace_back(keys_, plan, seed + 1009 * (place + 1));
     }
     for_each_engine(round, [&](std::size_t e) {
@@ -122,6 +132,7 @@ class Run {
   }
 
   const RunOptions& options_;
+  const std::vector<Row> all_rows_;
   KeySpace keys_;
   SizeResult result_;
   std::vector<std::vector<LoadResult>> loads_;  // of each engine, one per round

@@ -15,6 +15,7 @@ struct RunOptions {
   std::vector<std::uint32_t> keys = {20'000, 1'000'000};
   std::vector<std::string> engines;
   std::vector<std::string> rows;
+  std::vector<std::uint32_t> threads = {2};  // of the rows with several threads
   std::filesystem::path directory;
   unsigned rounds = 3;
   double seconds_per_row = 1.0;

@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <exception>
+#include <stdexcept>
 
 #include "bench/engine/adapter.h"
 #include "bench/engine/driver.h"
@@ -14,16 +16,26 @@
 namespace holt::bench {
 namespace {
 
-std::vector<std::string> row_names() {
+std::vector<std::string> row_names(const RunOptions& options) {
   std::vector<std::string> names = {std::string(kLoadRow), std::string(kLoadCloseRow)};
-  for (const Row& row : all_rows()) names.emplace_back(row.name);
+  for (const Row& row : rows_for(options.threads)) names.push_back(row.name);
   return names;
+}
+
+// Which rows there are depends on the numbers of threads.
+void choose_rows(RunOptions& options) {
+  const std::vector<std::string> known = row_names(options);
+  if (options.rows.empty()) options.rows = known;
+  for (const std::string& row : options.rows) {
+    if (std::find(known.begin(), known.end(), row) != known.end()) continue;
+    throw std::runtime_error(
+        fmt::format("there is no row '{}'; there are {}", row, fmt::join(known, ", ")));
+  }
 }
 
 int run(int argc, char** argv) {
   RunOptions options;
   options.engines.assign(adapter_names().begin(), adapter_names().end());
-  options.rows = row_names();
   std::string directory;
   std::string json;
 
@@ -36,9 +48,15 @@ int run(int argc, char** argv) {
       ->delimiter(',')
       ->check(CLI::IsMember(options.engines))
       ->capture_default_str();
-  app.add_option("--rows", options.rows, "rows to measure; loading always takes place")
+  app.add_option("--rows", options.rows,
+                 fmt::format("rows to measure, default all; loading always takes place: {}",
+                             fmt::join(row_names(options), ", ")))
+      ->delimiter(',');
+  app.add_option("--threads", options.threads,
+                 "numbers of threads N, separated by commas: there is a row get_Nt and put_Nt for "
+                 "each")
       ->delimiter(',')
-      ->check(CLI::IsMember(options.rows))
+      ->check(CLI::Range(1, 256))
       ->capture_default_str();
   app.add_option("--rounds", options.rounds, "rounds, of which the median is given")
       ->check(CLI::Range(1, 1000))
@@ -53,6 +71,7 @@ int run(int argc, char** argv) {
       ->check(CLI::ExistingDirectory);
   app.add_option("--json", json, "write all samples to this file");
   CLI11_PARSE(app, argc, argv);
+  choose_rows(options);
 
   const std::filesystem::path parent =
       directory.empty() ? std::filesystem::current_path() : std::filesystem::path(directory);

@@ -1,7 +1,8 @@
 #include "bench/engine/rows.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
-#include <array>
 #include <barrier>
 #include <chrono>
 #include <exception>
@@ -153,17 +154,17 @@ Sample run_move(Subject& subject, std::span<const Ops> ops, double seconds) {
   return sample;
 }
 
-// Runs body(thread) in kThreads threads that start together: all their operations, in the
-// wall-clock time from the first start to the last end.
+// Runs body(thread) in threads that start together: all their operations, in the wall-clock time
+// from the first start to the last end.
 template <class Body>
-Sample run_threads(Body body) {
-  std::array<Sample, kThreads> samples;
-  std::array<Clock::time_point, kThreads> starts;
-  std::array<std::exception_ptr, kThreads> errors;
-  std::barrier<> ready(kThreads);
+Sample run_threads(std::size_t count, Body body) {
+  std::vector<Sample> samples(count);
+  std::vector<Clock::time_point> starts(count);
+  std::vector<std::exception_ptr> errors(count);
+  std::barrier<> ready(static_cast<std::ptrdiff_t>(count));
   {
     std::vector<std::jthread> threads;
-    for (std::size_t t = 0; t < kThreads; ++t) {
+    for (std::size_t t = 0; t < count; ++t) {
       threads.emplace_back([&, t] {
         ready.arrive_and_wait();
         starts[t] = Clock::now();
@@ -177,7 +178,7 @@ Sample run_threads(Body body) {
   }
   const auto start = *std::min_element(starts.begin(), starts.end());
   Sample all;
-  for (std::size_t t = 0; t < kThreads; ++t) {
+  for (std::size_t t = 0; t < count; ++t) {
     if (errors[t]) std::rethrow_exception(errors[t]);
     all.ops += samples[t].ops;
     const double lag = std::chrono::duration<double, std::nano>(starts[t] - start).count();
@@ -187,24 +188,24 @@ Sample run_threads(Body body) {
 }
 
 Sample run_get_threads(Subject& subject, std::span<const Ops> ops, double seconds) {
-  return run_threads([&](std::size_t t) {
+  return run_threads(ops.size(), [&](std::size_t t) {
     return timed(0, ops[t].size(), 64, seconds,
                  [&](std::size_t i) { check_get(subject.session(t), ops[t], i); });
   });
 }
 
 Sample run_put_threads(Subject& subject, std::span<const Ops> ops, double seconds) {
-  std::array<std::uint32_t, kThreads> stamps;
-  std::array<Sample, kThreads> samples;
-  for (std::size_t t = 0; t < kThreads; ++t) stamps[t] = subject.take_stamps(ops[t].size());
-  const Sample all = run_threads([&](std::size_t t) {
+  std::vector<std::uint32_t> stamps;
+  std::vector<Sample> samples(ops.size());
+  for (const Ops& own : ops) stamps.push_back(subject.take_stamps(own.size()));
+  const Sample all = run_threads(ops.size(), [&](std::size_t t) {
     samples[t] = timed(0, ops[t].size(), 64, seconds, [&](std::size_t i) {
       const Value value(ops[t].index(i), stamps[t] + static_cast<std::uint32_t>(i));
       subject.session(t).put(ops[t].key(i), value.view());
     });
     return samples[t];
   });
-  for (std::size_t t = 0; t < kThreads; ++t) subject.note_puts(ops[t], samples[t].ops, stamps[t]);
+  for (std::size_t t = 0; t < ops.size(); ++t) subject.note_puts(ops[t], samples[t].ops, stamps[t]);
   return all;
 }
 
@@ -212,33 +213,51 @@ constexpr std::size_t kPointOps = 1'000'000;
 constexpr std::size_t kListOps = 200'000;
 constexpr std::size_t kMovePairs = 20'000;
 
-constexpr Row kRows[] = {
-    {"get", "get", {.count = kPointOps}, run_get},
-    {"get_missing", "get, missing key", {.missing = true, .count = kPointOps}, run_get_missing},
-    {"list_100", "list 100", {.count = kListOps}, run_list},
-    {"list_dir",
-     "list a directory's entries",
-     {.draw = Draw::kWholeDirectory, .count = kListOps},
-     run_list_dir},
-    {"list_subdirs",
-     "list its subdirectories",
-     {.draw = Draw::kWholeGroup, .count = kListOps},
-     run_list_subdirectories},
-    {"get_2t", "get, 2 threads", {.count = kPointOps, .threads = kThreads}, run_get_threads},
-    {"put", "put", {.count = kPointOps}, run_put},
-    {"insert_erase",
-     "insert + erase, each",
-     {.draw = Draw::kDistinct, .missing = true, .count = kPointOps},
-     run_insert_erase},
-    {"put_2t",
-     "put, 2 threads",
-     {.draw = Draw::kThreadsOwn, .count = kPointOps, .threads = kThreads},
-     run_put_threads},
-    {"move", "move a subtree", {.draw = Draw::kWholeSubtree, .count = kMovePairs}, run_move},
-};
+// Of each thread: a row with many threads is to take no longer than one with two.
+std::size_t point_ops(std::uint32_t threads) {
+  return std::max(2 * kPointOps / threads, kPointOps / 4);
+}
+
+std::string with_threads(std::string_view what, std::uint32_t threads) {
+  return fmt::format("{}, {} thread{}", what, threads, threads == 1 ? "" : "s");
+}
 
 }  // namespace
 
-std::span<const Row> all_rows() { return kRows; }
+std::vector<Row> rows_for(std::span<const std::uint32_t> threads) {
+  std::vector<Row> rows = {
+      {"get", "get", {.count = kPointOps}, run_get},
+      {"get_missing", "get, missing key", {.missing = true, .count = kPointOps}, run_get_missing},
+      {"list_100", "list 100", {.count = kListOps}, run_list},
+      {"list_dir",
+       "list a directory's entries",
+       {.draw = Draw::kWholeDirectory, .count = kListOps},
+       run_list_dir},
+      {"list_subdirs",
+       "list its subdirectories",
+       {.draw = Draw::kWholeGroup, .count = kListOps},
+       run_list_subdirectories},
+  };
+  for (const std::uint32_t n : threads) {
+    rows.push_back({fmt::format("get_{}t", n),
+                    with_threads("get", n),
+                    {.count = point_ops(n), .threads = n},
+                    run_get_threads});
+  }
+  rows.push_back({"put", "put", {.count = kPointOps}, run_put});
+  rows.push_back({"insert_erase",
+                  "insert + erase, each",
+                  {.draw = Draw::kDistinct, .missing = true, .count = kPointOps},
+                  run_insert_erase});
+  for (const std::uint32_t n : threads) {
+    rows.push_back({fmt::format("put_{}t", n),
+                    with_threads("put", n),
+                    {.draw = Draw::kThreadsOwn, .count = point_ops(n), .threads = n},
+                    run_put_threads});
+  }
+  rows.push_back(
+      {"move", "move a subtree", {.draw = Draw::kWholeSubtree, .count = kMovePairs}, run_move});
+  return rows;
+}
 
 }  // namespace holt::bench

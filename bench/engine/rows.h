@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -18,15 +19,16 @@ struct Sample {
 };
 
 struct Row {
-  std::string_view name;
-  std::string_view what;
+  std::string name;
+  std::string what;
   Ops::Plan plan;  // of each thread; a slow engine ends earlier, when its time is up
   // `ops` holds one list per thread.
   Sample (*run)(Subject& subject, std::span<const Ops> ops, double seconds);
 };
 
 // In the order in which they run: rows that change nothing come first. Loading is not among them.
-std::span<const Row> all_rows();
+// There is a get and a put row for each of these numbers of threads.
+std::vector<Row> rows_for(std::span<const std::uint32_t> threads);
 
 inline constexpr std::string_view kLoadRow = "load";
 inline constexpr std::string_view kLoadCloseRow = "load_close";

@@ -54,10 +54,11 @@ LoadResult Subject::load(std::uint64_t seed) {
   return result;
 }
 
-void Subject::reopen() {
+void Subject::reopen(std::size_t sessions) {
+  constexpr std::size_t kChecked = 2;
   adapter_->open(directory_.string());
-  for (std::size_t i = 0; i < kThreads; ++i) sessions_.push_back(adapter_->session());
-  for (const auto& session : sessions_) verify(*session);
+  for (std::size_t i = 0; i < sessions; ++i) sessions_.push_back(adapter_->session());
+  for (std::size_t i = 0; i < std::min(sessions, kChecked); ++i) verify(*sessions_[i]);
 }
 
 void Subject::verify(Session& session) {

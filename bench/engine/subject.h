@@ -14,8 +14,6 @@
 
 namespace holt::bench {
 
-inline constexpr std::size_t kThreads = 2;  // of the rows with several threads
-
 // What loading a store took and left.
 struct LoadResult {
   double insert_ns = 0;  // all inserts
@@ -33,8 +31,9 @@ class Subject {
   Session& session(std::size_t thread) { return *sessions_[thread]; }
 
   LoadResult load(std::uint64_t seed);
-  // Opens the loaded store, checks all of it in every session, and so warms each one's cache.
-  void reopen();
+  // Opens the loaded store, and checks all of it in one session and in another, which warms what
+  // sessions share and what the first two do not.
+  void reopen(std::size_t sessions);
   // Scans all keys and compares each one and its value with what must be there.
   void verify(Session& session);
   // Leaves no background work and no dirty pages behind.
