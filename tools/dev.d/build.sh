@@ -58,7 +58,7 @@ build_bench() { # NAME
     local known
     known=$(ninja -C "$ROOT/build/bench" -t targets all 2>/dev/null |
       sed -n 's|^bench/bench_\([^./]*\): .*|\1|p' | sort | tr '\n' ' ')
-    die "there is no benchmark '$1'; those there are: ${known:-none}"
+    die "there is no benchmark '$1'; those there are: fs ${known}"
   fi
   ninja -C "$ROOT/build/bench" >&2 || die "build/bench did not compile."
 }

@@ -12,7 +12,8 @@ PACKAGES_test=(
   acl bonnie++ dbench fsmark rsync sqlite3 stress-ng
 )
 PACKAGES_bench=(
-  libbenchmark-dev liblmdb-dev librocksdb-dev libsqlite3-dev fio
+  libbenchmark-dev liblmdb-dev librocksdb-dev libsqlite3-dev
+  python3 fio gnuplot-nox e2fsprogs xfsprogs btrfs-progs ntfs-3g bindfs
 )
 
 as_root() {
