@@ -295,9 +295,14 @@ void on_open(fuse_req_t request, fuse_ino_t, fuse_file_info* info) noexcept {
   fuse_reply_open(request, info);
 }
 
+// As holtfs does: the kernel then makes files by MKNOD, and no RELEASE follows.
 void on_create(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t mode,
                fuse_file_info* info) noexcept {
   begin(Request::kCreate);
+  if (mount_of(request).no_open) {
+    fuse_reply_err(request, ENOSYS);
+    return;
+  }
   answer_created(request, make(node_of(parent), name, making_of(request, S_IFREG | mode)), info);
 }
 
