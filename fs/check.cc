@@ -8,6 +8,7 @@
 #include <unordered_set>
 
 #include "fs/acl.h"
+#include "fs/check_packed.h"
 #include "fs/data/bulk.h"
 #include "fs/schema.h"
 #include "fs/state.h"
@@ -59,8 +60,11 @@ std::string shown(std::string_view dir, std::string_view name = {}) {
 
 class Checker {
  public:
-  Checker(const holt::Store& store, const std::string& path)
-      : store_(store), files_(path + "/data", 64, true) {}
+  Checker(const holt::Store& store, const std::string& path, bool contents)
+      : store_(store),
+        files_(path + "/data", 64, true),
+        contents_(contents),
+        packed_(path + "/segments", report_.problems) {}
 
   holt::Result<CheckReport> run();
 
@@ -84,7 +88,9 @@ class Checker {
 
   const holt::Store& store_;
   BulkFiles files_;
+  const bool contents_;
   CheckReport report_;
+  PackedCheck packed_;                              // adds to report_
   std::unordered_map<std::string, DirCount> dirs_;  // by prefix
   std::unordered_map<std::uint64_t, LinkCount> links_;
   // Of files of one link, which have or say they have any, by the prefix of the xattr keys.
@@ -114,6 +120,8 @@ holt::Result<CheckReport> Checker::run() {
     check_xattrs(xattrs, shown(key->dir, key->name));
   }
   check_host_files();
+  packed_.finish(report_.clean);
+  report_.segments = packed_.segments();
   if (report_.clean && said_inodes_ != report_.directories + report_.files) {
     problem("the state record counts {} inodes, there are {}", said_inodes_,
             report_.directories + report_.files);
@@ -142,6 +150,8 @@ void Checker::visit(std::string_view key, std::string_view value) {
       visit_xattr(entry_xattrs_[schema::entry_xattr_prefix(parsed->dir, parsed->name)],
                   shown(parsed->dir, parsed->name), parsed->attr, value);
       break;
+    case schema::KeyKind::kLogged: packed_.visit_logged(*parsed, value); break;
+    case schema::KeyKind::kSegment: packed_.visit_segment(*parsed, value); break;
     case schema::KeyKind::kLinkInode: visit_link(*parsed, value); break;
     case schema::KeyKind::kLinkXattr:
       visit_xattr(links_[number_of(parsed->ino)].xattrs,
@@ -174,6 +184,10 @@ void Checker::visit_inode(const Inode& inode, const std::string& where) {
   blocks_ += inode.blocks;
   if (inode.placement == Placement::kNone && inode.size != 0) {
     problem("{} has a size of {} and no contents", where, inode.size);
+  }
+  if (inode.placement == Placement::kPacked) {
+    ++report_.packed_files;
+    packed_.visit_file(inode, where, report_.clean, contents_);
   }
   if (inode.placement != Placement::kBulk) return;
   claimed_.insert(number);
@@ -330,13 +344,13 @@ void Checker::check_host_files() {
 
 }  // namespace
 
-holt::Result<CheckReport> check(const holt::Store& store, const std::string& path) {
+holt::Result<CheckReport> check(const holt::Store& store, const std::string& path, bool contents) {
   // Whose records look differently. A damaged state record is a finding like any other.
   const auto state = read_state(store, path);
   if (!state && state.error().code() == holt::Code::kInvalid) {
     return std::unexpected(state.error());
   }
-  return Checker(store, path).run();
+  return Checker(store, path, contents).run();
 }
 
 }  // namespace holtfs

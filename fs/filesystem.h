@@ -5,8 +5,9 @@
 // them back. The root needs none. Access is not checked here: the kernel does so
 // (default_permissions).
 //
-// Contents: a file's bytes are written before the record that says how many there are. Removed
-// contents go after the record's removal is durable (data/reaper.h).
+// Contents: small files are packed into segments (op_packed.cc, packing.cc), others have a host
+// file each (op_file.cc). A file's bytes are written before the record that says how many there
+// are. Removed contents go after the record's removal is durable.
 //
 // Thread safety: any number of threads. Ranks of locks: fs/README.md.
 //
@@ -27,6 +28,7 @@
 #include <atomic>
 #include <chrono>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -41,7 +43,9 @@
 #include "engine/holt.h"
 #include "fs/data/allocation.h"
 #include "fs/data/bulk.h"
+#include "fs/data/pack_ledger.h"
 #include "fs/data/reaper.h"
+#include "fs/data/segments.h"
 #include "fs/data/sync_failures.h"
 #include "fs/inode.h"
 #include "fs/inode_locks.h"
@@ -70,6 +74,7 @@ struct FilesystemOptions {
   bool acl = true;  // false: ACLs are not shown, set or inherited; those there stay
   Limits limits;    // what is there already may be more
   std::size_t max_open_host_files = 512;
+  bool pack = true;  // false: what is written gets a host file, however small
   SyncFailures::Sync sync_file = ::fdatasync;
   Credentials root;  // owner of the root of a filesystem that is made
 };
@@ -156,7 +161,7 @@ class Filesystem {
                              std::string_view bytes, bool drop_setid);
   Outcome<void> fallocate(const Caller& caller, Ino ino, int mode, std::uint64_t offset,
                           std::uint64_t length);
-  Outcome<std::uint64_t> lseek(Ino ino, std::uint64_t offset, int whence);
+  Outcome<std::uint64_t> lseek(const Caller& caller, Ino ino, std::uint64_t offset, int whence);
   // `lost` is called when a write or an allocation took set-ID bits away, before it returns: a
   // kernel that is not told would still run the file with them. Set before anything else is called.
   void on_setid_loss(std::function<void(Ino)> lost) { setid_lost_ = std::move(lost); }
@@ -167,7 +172,8 @@ class Filesystem {
   // Makes a file's contents durable; its attributes and names are for sync_async(). Once it failed
   // it fails until the contents are gone.
   Outcome<void> sync_contents(Ino ino);
-  bool has_contents_to_sync(Ino ino);
+  // Whether there is no need to: sync_async() from now on includes the contents. Does not wait.
+  bool sync_at_once(Ino ino);
   // With lazytime: puts what is kept in memory of a file's times into its record, as sync_async()
   // wants it.
   Outcome<void> write_times(const Caller& caller, Ino ino);
@@ -179,6 +185,8 @@ class Filesystem {
   void sync_async(std::function<void(int)> done);
 
   Outcome<struct statvfs> statfs();
+  // One round of what keeps segments in order, which also happens by itself every few seconds.
+  void upkeep();
 
   holt::Store& store() { return *store_; }
   std::size_t known_nodes() const { return nodes_.size(); }
@@ -198,6 +206,10 @@ class Filesystem {
   holt::Result<void> start();
   holt::Result<void> make_root();
   holt::Result<void> recover();
+  holt::Result<void> learn_segments(bool& complete);
+  holt::Result<std::vector<std::string>> restore_logged();
+  std::optional<Inode> fit_packed(const Inode& inode);
+  holt::Result<void> finish_packed(const std::vector<std::string>& logged);
   holt::Result<void> remove_unclaimed(const std::unordered_set<std::uint64_t>& unclaimed,
                                       std::uint64_t damaged);
   holt::Result<void> write_state(bool clean);
@@ -266,6 +278,44 @@ class Filesystem {
   void count_gone(const Orphan& orphan);
   void count_named(const Orphan& orphan);
   std::unexpected<Errno> undo_contents(const Caller& caller, Ino ino, Errno why);
+  Outcome<Inode> inode_of(const Caller& caller, Ino ino);
+  // op_packed.cc
+  Outcome<void> read_extent(const Caller& caller, const Extent& extent, std::span<char> out);
+  Outcome<std::string> read_extents(const Caller& caller, std::span<const Extent> extents,
+                                    std::size_t reserve);
+  Outcome<std::size_t> read_part(const Caller& caller, const Inode& inode, std::uint64_t offset,
+                                 std::span<char> out);
+  Outcome<std::optional<std::size_t>> read_packed(const Caller& caller, Ino ino,
+                                                  std::uint64_t offset, std::span<char> out,
+                                                  bool note_atime);
+  bool is_promised(const Extent& extent);
+  bool are_promised(std::span<const Extent> extents);
+  std::optional<std::size_t> extents_to_keep(const Inode& inode, std::uint64_t offset,
+                                             std::uint64_t length) const;
+  Outcome<std::size_t> claim_packed(const Caller& caller, Limited::Claim& claim,
+                                    const Inode& before, std::uint64_t offset, std::size_t length);
+  Outcome<Inode> change_packed(const Caller& caller, const Inode& before, std::size_t keep,
+                               std::uint64_t offset, std::string_view bytes,
+                               const SizeChange& change, Limited::Claim& claim);
+  Outcome<Inode> cut_packed(const Caller& caller, const Inode& before, std::uint64_t size,
+                            const SizeChange& change);
+  Outcome<std::optional<Inode>> resize_packed(const Caller& caller, const Inode& before,
+                                              std::uint64_t size, const SizeChange& change);
+  Outcome<void> unpack(const Caller& caller, const Inode& before);
+  Outcome<bool> log_contents(const Caller& caller, std::span<const Extent> extents);
+  Outcome<void> sync_packed(const Caller& caller, const Inode& inode);
+  // packing.cc
+  enum class Tidying : std::uint8_t { kAlways, kUnlessOthersDo };
+  bool keep_segments(Tidying when);
+  void release_dead();
+  void empty_segments();
+  struct Found;
+  bool find_in_victims(std::vector<Found>& found) REQUIRES(emptying_);
+  void move_from_victims(std::vector<Found>& found) REQUIRES(emptying_);
+  void repoint(const Found& found);
+  void retire_segments();
+  holt::Result<void> write_segments();
+  holt::Result<void> settle_segments();
   bool touch_atime(const Caller& caller, const Located& at, const Inode& inode);
   void touch_nameless(const Caller& caller, Ino ino);
   Attr shown(const Inode& inode) const;
@@ -313,6 +363,8 @@ class Filesystem {
   std::unique_ptr<BulkFiles> bulk_;
   std::unique_ptr<Reaper> reaper_;
   SyncFailures syncs_;
+  std::unique_ptr<Segments> segments_;
+  PackLedger ledger_;
   NodeTable nodes_;
   std::unique_ptr<LazyTimes> lazy_;  // null without lazytime
   std::unique_ptr<Ticker> lazy_ticker_;
@@ -321,9 +373,18 @@ class Filesystem {
   std::atomic<std::uint64_t> reserved_ino_{0};  // numbers below are ours to give out
   // A file's contents may be longer than its record says, and recovery has to look.
   std::atomic<bool> contents_unsure_{false};
+  // Records are damaged, whose contents must not be taken for dead.
+  bool keeps_all_segments_ = false;
   holt::Mutex state_mutex_{holt::Rank::kFsState};
+  holt::Mutex keeping_{holt::Rank::kFsState};
+  std::atomic<bool> is_keeping_{false};
+  holt::Mutex emptying_{holt::Rank::kUpkeep};
+  std::map<std::uint32_t, std::uint64_t> victims_ GUARDED_BY(emptying_);   // with their live bytes
+  std::map<std::uint32_t, std::uint64_t> stubborn_ GUARDED_BY(emptying_);  // likewise, after a pass
+  std::string emptied_to_ GUARDED_BY(emptying_);  // the last key that the pass has seen
   std::function<void(Ino)> setid_lost_ = [](Ino) {};
   std::function<bool(Ino)> kernel_refers_ = [](Ino) { return true; };
+  std::unique_ptr<Ticker> upkeep_ticker_;
   bool started_ = false;
   bool closed_ = false;
 };

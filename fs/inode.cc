@@ -4,6 +4,7 @@
 
 #include <bit>
 #include <cstring>
+#include <utility>
 
 namespace holtfs {
 
@@ -31,6 +32,31 @@ holt::Result<Inode> corrupt(std::string_view what, std::string_view value) {
                     fmt::format("an inode record of {} bytes {}", value.size(), what));
 }
 
+// False unless the extents are those of a file of this size.
+bool decode_extents(std::string_view bytes, Inode& inode) {
+  const std::size_t count = bytes.size() / sizeof(DiskExtent);
+  if (bytes.size() % sizeof(DiskExtent) != 0 || count == 0 || count > kMaxExtents) return false;
+  std::uint64_t size = 0;
+  inode.extents.reserve(count);
+  for (; !bytes.empty(); bytes.remove_prefix(sizeof(DiskExtent))) {
+    const auto disk = read_disk<DiskExtent>(bytes);
+    const Extent extent{disk.segment, disk.offset, disk.length, disk.checksum};
+    if (extent.length == 0) return false;
+    size += extent.length;
+    inode.extents.push_back(extent);
+  }
+  return size == inode.size && inode.blocks == blocks_of(size);
+}
+
+bool decode_file(std::string_view tail, Inode& inode) {
+  if (tail.size() < sizeof(DiskFileTail)) return false;
+  const auto file = read_disk<DiskFileTail>(tail);
+  inode.size = file.size;
+  inode.blocks = file.blocks;
+  tail.remove_prefix(sizeof file);
+  return inode.placement == Placement::kPacked ? decode_extents(tail, inode) : tail.empty();
+}
+
 // The part behind the fixed one, by type. False when it does not fit the type.
 bool decode_tail(std::string_view tail, Inode& inode) {
   switch (inode.mode & S_IFMT) {
@@ -38,13 +64,7 @@ bool decode_tail(std::string_view tail, Inode& inode) {
       if (tail.size() != sizeof(DiskDirectoryTail)) return false;
       inode.entries = read_disk<DiskDirectoryTail>(tail).entries;
       return true;
-    case S_IFREG: {
-      if (tail.size() != sizeof(DiskFileTail)) return false;
-      const auto file = read_disk<DiskFileTail>(tail);
-      inode.size = file.size;
-      inode.blocks = file.blocks;
-      return true;
-    }
+    case S_IFREG: return decode_file(tail, inode);
     case S_IFCHR:
     case S_IFBLK: {
       if (tail.size() != sizeof(DiskDeviceTail)) return false;
@@ -84,6 +104,10 @@ Record encode(const Inode& inode) {
     out.append(bytes_of(DiskDirectoryTail{inode.entries}));
   } else if (inode.is_regular()) {
     out.append(bytes_of(DiskFileTail{inode.size, inode.blocks}));
+    for (const Extent& extent : inode.extents) {
+      out.append(
+          bytes_of(DiskExtent{extent.segment, extent.offset, extent.length, extent.checksum}));
+    }
   } else if (is_device(inode.mode)) {
     out.append(bytes_of(DiskDeviceTail{inode.rdev_major, inode.rdev_minor}));
   } else if (S_ISLNK(inode.mode)) {
@@ -96,7 +120,7 @@ holt::Result<Inode> decode_inode(std::string_view value) {
   if (value.size() < sizeof(DiskInode)) return corrupt("is too short", value);
   const auto disk = read_disk<DiskInode>(value);
   if (disk.tag != static_cast<unsigned char>(Tag::kInode)) return corrupt("has a bad tag", value);
-  if (disk.placement > static_cast<unsigned char>(Placement::kBulk)) {
+  if (disk.placement > static_cast<unsigned char>(Placement::kPacked)) {
     return corrupt("has an unknown placement", value);
   }
   Inode inode;
@@ -137,6 +161,14 @@ holt::Result<Marker> decode_marker(std::string_view value) {
   }
   return holt::fail(holt::Code::kCorrupt,
                     fmt::format("a dentry of {} bytes has a bad tag", value.size()));
+}
+
+void Inode::set_extents(std::vector<Extent> list) {
+  extents = std::move(list);
+  size = 0;
+  for (const Extent& extent : extents) size += extent.length;
+  blocks = blocks_of(size);
+  placement = extents.empty() ? Placement::kNone : Placement::kPacked;
 }
 
 Attr attr_of(const Inode& inode) {

@@ -20,6 +20,7 @@
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <vector>
 
 #include "engine/base/le.h"
 #include "engine/base/result.h"
@@ -58,9 +59,21 @@ constexpr std::uint8_t flags_of_xattr(std::string_view name) {
 }
 
 enum class Placement : std::uint8_t {
-  kNone = 0,  // no contents: size is 0, there is no host file
-  kBulk = 1,  // one host file (data/bulk.h)
+  kNone = 0,    // no contents: size is 0, there is no host file
+  kBulk = 1,    // one host file (data/bulk.h)
+  kPacked = 2,  // extents of segments (data/segments.h), which add up to the size
 };
+
+// Bytes of one file in a segment.
+struct Extent {
+  std::uint32_t segment = 0;
+  std::uint32_t offset = 0, length = 0;  // bytes; length is not 0
+  std::uint64_t checksum = 0;            // of all of them
+
+  std::uint64_t end() const { return std::uint64_t{offset} + length; }
+  bool operator==(const Extent&) const = default;
+};
+inline constexpr std::size_t kMaxExtents = 16;  // of one file
 
 struct DiskInode {
   unsigned char tag;
@@ -94,6 +107,16 @@ struct DiskFileTail {
 };
 static_assert(sizeof(DiskFileTail) == 16);
 
+// Behind the DiskFileTail of a packed file, up to kMaxExtents of them, in the order of the file.
+struct DiskExtent {
+  holt::Le32 segment;
+  holt::Le32 offset;
+  holt::Le32 length;
+  holt::Le64 checksum;
+};
+static_assert(sizeof(DiskExtent) == 20);
+static_assert(std::has_unique_object_representations_v<DiskExtent>);
+
 struct DiskDeviceTail {
   holt::Le32 major;
   holt::Le32 minor;
@@ -122,11 +145,16 @@ struct Inode {
   std::uint32_t rdev_major = 0, rdev_minor = 0;  // devices
   std::uint8_t flags = 0;
   Placement placement = Placement::kNone;
-  std::string target;  // symlinks
+  std::string target;           // symlinks
+  std::vector<Extent> extents;  // kPacked
 
+  // Makes the file one whose contents are these; without any it is empty.
+  void set_extents(std::vector<Extent> list);
   bool is_directory() const { return S_ISDIR(mode); }
   bool is_regular() const { return S_ISREG(mode); }
 };
+
+constexpr std::uint64_t blocks_of(std::uint64_t bytes) { return (bytes + 511) / 512; }
 
 struct Marker {
   Tag tag{};

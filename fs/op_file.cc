@@ -1,9 +1,9 @@
 // read, write, truncate, fallocate, lseek, and making contents durable.
 //
-// A file's bytes are in its host file (data/bulk.h). Whoever changes them holds the file's data
-// lock, and changes the host file first and the record afterwards, except where bytes are cut off:
-// then the record goes first, so that a crash in between leaves bytes that no record speaks of,
-// never the reverse.
+// The bytes of a file that is not packed (op_packed.cc) are in its host file (data/bulk.h). Whoever
+// changes them holds the file's data lock, and changes the host file first and the record
+// afterwards, except where bytes are cut off: then the record goes first, so that a crash in
+// between leaves bytes that no record speaks of, never the reverse.
 #include <fcntl.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -63,6 +63,14 @@ bool take_setid(const Caller& caller, Inode& inode) {
 
 Outcome<std::size_t> Filesystem::read(const Caller& caller, Ino ino, std::uint64_t offset,
                                       std::span<char> out, bool note_atime) {
+  if (!bulk_->is_open(ino)) {
+    const auto packed = read_packed(caller, ino, offset, out, note_atime);
+    if (!packed) return fail(packed.error());
+    if (*packed) {
+      make_room_for_times(caller);
+      return **packed;
+    }
+  }
   bool noted = true;
   const auto attempt = [&](bool& whole) -> Outcome<std::size_t> {
     const Outcome<HostFileRef> file = bulk_->open(ino);
@@ -100,6 +108,28 @@ Outcome<std::size_t> Filesystem::write(const Caller& caller, Ino ino, std::uint6
   if (store_->read_only()) return fail(EROFS);
   make_room_for_times(caller);
   const auto data_lock = data_locks_.exclusive(ino);
+  const Outcome<Inode> before = inode_of(caller, ino);
+  if (!before) return fail(before.error());
+  if (!before->is_regular()) return fail(EINVAL);
+  bool lost_setid = false;
+  const auto note = [&](Inode& after, const Located& at, holt::Batch& batch) {
+    after.mtime = after.ctime = now();
+    if (drop_setid) lost_setid = take_setid(caller, after);
+    return stage_capability_loss(caller, at, after, batch);
+  };
+  if (const auto keep = extents_to_keep(*before, offset, bytes.size())) {
+    Limited::Claim claim(limited_);
+    const auto room = claim_packed(caller, claim, *before, offset, bytes.size());
+    if (!room) return fail(room.error());
+    const Outcome<Inode> inode =
+        change_packed(caller, *before, *keep, offset, bytes.substr(0, *room), note, claim);
+    if (!inode) return fail(inode.error());
+    if (lost_setid) setid_lost_(ino);
+    return *room;
+  }
+  if (before->placement == Placement::kPacked) {
+    if (const auto moved = unpack(caller, *before); !moved) return fail(moved.error());
+  }
   const Outcome<HostFileRef> file = bulk_->open_or_create(ino);
   if (!file) return fail(file.error());
   std::size_t done = 0;
@@ -123,15 +153,11 @@ Outcome<std::size_t> Filesystem::write(const Caller& caller, Ino ino, std::uint6
   }
   const auto extent = (*file)->extent();
   if (!extent) return undo_contents(caller, ino, extent.error());
-  bool lost_setid = false;
   const auto follow = [&](Inode& after, const Located& at, holt::Batch& batch) {
-    if (!after.is_regular()) return Outcome<void>(fail(EINVAL));
     after.placement = Placement::kBulk;
     after.size = std::max(after.size, offset + done);
     after.blocks = extent->blocks;
-    after.mtime = after.ctime = now();
-    if (drop_setid) lost_setid = take_setid(caller, after);
-    return stage_capability_loss(caller, at, after, batch);
+    return note(after, at, batch);
   };
   const Outcome<Inode> inode =
       change_inode(once_claimed(caller), ino, follow, Lazily::kYes, &claim);
@@ -154,7 +180,7 @@ std::unexpected<Errno> Filesystem::undo_contents(const Caller& caller, Ino ino, 
     contents_unsure_ = true;
     return fail(why);
   }
-  if (inode->placement == Placement::kNone) {
+  if (inode->placement != Placement::kBulk) {
     bulk_->remove(ino);
     return fail(why);
   }
@@ -182,13 +208,19 @@ Outcome<Inode> Filesystem::resize(const Caller& caller, Ino ino, std::uint64_t s
   if (size > kMaxFileBytes) return fail(EFBIG);
   if (store_->read_only()) return fail(EROFS);
   const auto data_lock = data_locks_.exclusive(ino);
-  const Outcome<Attr> attr = getattr(caller, ino);
-  if (!attr) return fail(attr.error());
-  if (S_ISDIR(attr->mode)) return fail(EISDIR);
-  if (!S_ISREG(attr->mode)) return fail(EINVAL);
+  const Outcome<Inode> before = inode_of(caller, ino);
+  if (!before) return fail(before.error());
+  if (before->is_directory()) return fail(EISDIR);
+  if (!before->is_regular()) return fail(EINVAL);
+  if (before->placement == Placement::kPacked) {
+    auto done = resize_packed(caller, *before, size, change);
+    if (!done) return fail(done.error());
+    if (*done) return std::move(**done);
+    if (const auto moved = unpack(caller, *before); !moved) return fail(moved.error());
+  }
 
   HostFileRef file;
-  if (size > 0 || attr->size > 0 || attr->blocks > 0) {
+  if (size > 0 || before->size > 0 || before->blocks > 0) {
     const auto opened = size > 0 ? bulk_->open_or_create(ino) : bulk_->open(ino);
     if (!opened) return fail(opened.error());
     file = *opened;
@@ -202,7 +234,7 @@ Outcome<Inode> Filesystem::resize(const Caller& caller, Ino ino, std::uint64_t s
     blocks = extent->blocks;
     return {};
   };
-  const bool shrinks = size < attr->size;
+  const bool shrinks = size < before->size;
   if (!shrinks) {
     const auto done = with_space(caller, resize_host);
     if (!done) return undo_contents(caller, ino, done.error());
@@ -235,9 +267,12 @@ Outcome<void> Filesystem::fallocate(const Caller& caller, Ino ino, int mode, std
   if (offset > kMaxFileBytes || length > kMaxFileBytes - offset) return fail(EFBIG);
   if (store_->read_only()) return fail(EROFS);
   const auto data_lock = data_locks_.exclusive(ino);
-  const Outcome<Attr> attr = getattr(caller, ino);
-  if (!attr) return fail(attr.error());
-  if (!S_ISREG(attr->mode)) return fail(S_ISDIR(attr->mode) ? EISDIR : ENODEV);
+  const Outcome<Inode> before = inode_of(caller, ino);
+  if (!before) return fail(before.error());
+  if (!before->is_regular()) return fail(before->is_directory() ? EISDIR : ENODEV);
+  if (before->placement == Placement::kPacked) {
+    if (const auto moved = unpack(caller, *before); !moved) return fail(moved.error());
+  }
   const Outcome<HostFileRef> file = bulk_->open_or_create(ino);
   if (!file) return fail(file.error());
   Limited::Claim claim(limited_);
@@ -271,9 +306,16 @@ Outcome<void> Filesystem::fallocate(const Caller& caller, Ino ino, int mode, std
   return {};
 }
 
-Outcome<std::uint64_t> Filesystem::lseek(Ino ino, std::uint64_t offset, int whence) {
+Outcome<std::uint64_t> Filesystem::lseek(const Caller& caller, Ino ino, std::uint64_t offset,
+                                         int whence) {
   if (whence != SEEK_DATA && whence != SEEK_HOLE) return fail(EINVAL);
   if (offset > kMaxFileBytes) return fail(ENXIO);
+  const Outcome<Inode> inode = inode_of(caller, ino);
+  if (!inode) return fail(inode.error());
+  if (inode->placement == Placement::kPacked) {
+    if (offset >= inode->size) return fail(ENXIO);
+    return whence == SEEK_DATA ? offset : inode->size;
+  }
   const Outcome<HostFileRef> file = bulk_->open(ino);
   if (!file) return fail(file.error());
   if (*file == nullptr) return fail(ENXIO);
@@ -283,12 +325,23 @@ Outcome<std::uint64_t> Filesystem::lseek(Ino ino, std::uint64_t offset, int when
   return static_cast<std::uint64_t>(found);
 }
 
-bool Filesystem::has_contents_to_sync(Ino ino) {
-  const Outcome<HostFileRef> file = bulk_->open(ino);
-  return !file || *file != nullptr;
+bool Filesystem::sync_at_once(Ino ino) {
+  const Caller hasty{.who = {}, .wait = holt::Wait::kNo};
+  const auto data_lock = data_locks_.shared(ino);  // or bytes that are there now could move away
+  const Outcome<Inode> inode = inode_of(hasty, ino);
+  if (!inode || inode->placement == Placement::kBulk) return false;
+  const Outcome<bool> logged = log_contents(hasty, inode->extents);
+  return logged && *logged;
 }
 
 Outcome<void> Filesystem::sync_contents(Ino ino) {
+  const Caller patient;
+  {
+    const auto data_lock = data_locks_.shared(ino);
+    const Outcome<Inode> inode = inode_of(patient, ino);
+    if (!inode) return fail(inode.error());
+    if (inode->placement == Placement::kPacked) return sync_packed(patient, *inode);
+  }
   const Outcome<HostFileRef> file = bulk_->open(ino);
   if (!file) return fail(file.error());
   if (*file == nullptr) return {};

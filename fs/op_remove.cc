@@ -83,6 +83,8 @@ void Filesystem::on_gone(void* self, std::unique_ptr<Orphan> orphan) {
   if (orphan->inode.placement == Placement::kBulk) {
     fs->syncs_.forget(orphan->inode.ino);
     fs->reaper_->add(orphan->inode.ino, orphan->removed);
+  } else {
+    fs->ledger_.add_dead(orphan->inode.extents, orphan->removed);
   }
 }
 

@@ -254,7 +254,7 @@ Outcome<bool> Filesystem::rename_file(const Caller& caller, const Renaming& what
     if (!staged) return fail(staged.error());
     removed = std::move(*staged);
     // The new contents had to be made durable first, which takes a wait: sync_replacement().
-    const bool has_contents = removed.gone && removed.orphan.inode.placement == Placement::kBulk;
+    const bool has_contents = removed.gone && removed.orphan.inode.placement != Placement::kNone;
     if (has_contents && caller.wait == holt::Wait::kNo) return fail(kWouldWait);
   }
   const Outcome<Moving> moving = stage_departure(caller, from, what.name, batch);

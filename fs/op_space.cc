@@ -25,6 +25,7 @@ Outcome<void> Filesystem::with_space(const Caller& caller,
   if (done || done.error() != Errno{ENOSPC}) return done;
   if (caller.wait == holt::Wait::kNo) return fail(kWouldWait);
   reaper_->drain();
+  release_dead();
   return work();
 }
 

@@ -15,6 +15,7 @@ namespace {
 // the daemon dies is never used.
 constexpr std::uint64_t kInoChunk = 4096;
 constexpr std::chrono::milliseconds kReapInterval{5000};
+constexpr std::chrono::seconds kUpkeepInterval{5};
 constexpr std::chrono::minutes kLazyInterval{10};
 constexpr std::chrono::hours kLazyAge{24};
 
@@ -46,6 +47,11 @@ holt::Result<std::unique_ptr<Filesystem>> Filesystem::open(const std::string& pa
   if (!options.store.read_only && !fs->bulk_->usable()) {
     return holt::fail_errno(errno, "cannot make or open " + path + "/data");
   }
+  fs->segments_ = std::make_unique<Segments>(path + "/segments", options.max_open_host_files / 8,
+                                             options.store.read_only);
+  if (fs->segments_->failure() != 0) {
+    return holt::fail_errno(fs->segments_->failure(), "cannot make or open " + path + "/segments");
+  }
   fs->block_ = block_of_host(path);
   if (auto started = fs->start(); !started) return holt::pass(started);
   return fs;
@@ -61,12 +67,15 @@ holt::Result<void> Filesystem::close() {
   write_times_older_than(std::chrono::seconds(0));
   nodes_.clear();
   reaper_.reset();
+  upkeep_ticker_.reset();
   holt::Result<void> written;
   if (started_ && !options_.store.read_only) {
     // Clean means that contents are as their records say, after a power failure too.
-    if (const auto synced = bulk_->sync_all(); synced) {
-      written = write_state(!contents_unsure_);
-    } else {
+    written = settle_segments();
+    const auto synced = bulk_->sync_all();
+    if (written && synced) {
+      written = write_state(!contents_unsure_ && !keeps_all_segments_);
+    } else if (written) {
       written = holt::fail_errno(value_of(synced.error()), "the contents of files are not synced");
     }
   }
@@ -90,8 +99,10 @@ holt::Result<void> Filesystem::start() {
                     .inodes = static_cast<std::int64_t>((*state)->inodes)});
     clean = (*state)->clean;
   }
+  bool complete = true;
+  if (auto learned = learn_segments(complete); !learned) return learned;
   if (options_.store.read_only) return {};
-  if (!clean) {
+  if (!clean || !complete) {
     if (auto recovered = recover(); !recovered) return recovered;
   }
   if (auto written = write_state(false); !written) return written;
@@ -105,6 +116,8 @@ holt::Result<void> Filesystem::start() {
     lazy_ticker_ =
         std::make_unique<Ticker>(kLazyInterval, [this] { write_times_older_than(kLazyAge); });
   }
+  segments_->start_lanes();
+  upkeep_ticker_ = std::make_unique<Ticker>(kUpkeepInterval, [this] { upkeep(); });
   started_ = true;
   return {};
 }

@@ -5,7 +5,7 @@
 // out yet, or created for a record that did not reach the disk. And a host file's size may differ
 // from its record's, when one of the two was ahead: the shorter one counts. All are found by one
 // pass over the records, which also counts the inodes and their blocks: what the state record says
-// is right only after an orderly end.
+// is right only after an orderly end. Packed contents: recovery_packed.cc.
 #include <unistd.h>
 
 #include <optional>
@@ -59,6 +59,9 @@ holt::Result<void> Filesystem::recover() {
   const auto listed = bulk_->for_each([&](Ino ino) { unclaimed.insert(number_of(ino)); });
   if (!listed) return holt::fail_errno(value_of(listed.error()), "cannot list the host files");
 
+  auto logged = restore_logged();
+  if (!logged) return holt::pass(logged);
+
   std::uint64_t inodes = 0, blocks = 0, damaged = 0;
   std::vector<std::pair<std::string, Inode>> fitted;
   holt::Cursor cursor = store_->scan({});
@@ -77,9 +80,10 @@ holt::Result<void> Filesystem::recover() {
     }
     ++inodes;
     blocks += inode->blocks;
-    if (inode->placement != Placement::kBulk) continue;
-    unclaimed.erase(number_of(inode->ino));
-    if (auto changed = fit(*bulk_, *inode)) {
+    if (inode->placement == Placement::kNone) continue;
+    const bool bulk = inode->placement == Placement::kBulk;
+    if (bulk) unclaimed.erase(number_of(inode->ino));
+    if (auto changed = bulk ? fit(*bulk_, *inode) : fit_packed(*inode)) {
       blocks += changed->blocks - inode->blocks;
       fitted.emplace_back(cursor.key(), std::move(*changed));
     }
@@ -89,6 +93,8 @@ holt::Result<void> Filesystem::recover() {
   for (const auto& [key, inode] : fitted) {
     if (auto put = store_->put(key, encode(inode)); !put) return holt::pass(put);
   }
+  keeps_all_segments_ = damaged > 0;
+  if (auto finished = finish_packed(*logged); !finished) return finished;
   return remove_unclaimed(unclaimed, damaged);
 }
 

@@ -1,5 +1,7 @@
 #include "fs/schema.h"
 
+#include <limits>
+
 #include "fs/node_table.h"
 
 namespace holtfs::schema {
@@ -19,23 +21,37 @@ Key join(std::string_view dir, char record, std::string_view name = {}) {
   return key;
 }
 
-std::string big_endian(Ino ino) {
+std::string big_endian(std::uint64_t number) {
   std::string bytes(8, kNul);
-  for (int i = 0; i < 8; ++i) bytes[i] = static_cast<char>(number_of(ino) >> (56 - 8 * i));
+  for (int i = 0; i < 8; ++i) bytes[i] = static_cast<char>(number >> (56 - 8 * i));
   return bytes;
 }
 
-Ino from_big_endian(std::string_view bytes) {
+std::uint64_t from_big_endian(std::string_view bytes) {
   std::uint64_t number = 0;
   for (int i = 0; i < 8; ++i) number = number << 8 | static_cast<unsigned char>(bytes[i]);
-  return Ino{number};
+  return number;
+}
+
+// A segment, and an offset in it where there is one.
+std::optional<ParsedKey> parse_segment_key(KeyKind kind, std::string_view rest) {
+  if (rest.size() != (kind == KeyKind::kLogged ? 16 : 8)) return std::nullopt;
+  const std::uint64_t segment = from_big_endian(rest);
+  const std::uint64_t offset = kind == KeyKind::kLogged ? from_big_endian(rest.substr(8)) : 0;
+  constexpr std::uint64_t kMax = std::numeric_limits<std::uint32_t>::max();
+  if (segment > kMax || offset > kMax) return std::nullopt;
+  ParsedKey parsed;
+  parsed.kind = kind;
+  parsed.segment = static_cast<std::uint32_t>(segment);
+  parsed.offset = static_cast<std::uint32_t>(offset);
+  return parsed;
 }
 
 // NUL I be64 and what may follow it.
 std::optional<ParsedKey> parse_link_key(std::string_view rest) {
   if (rest.size() < 8) return std::nullopt;
   ParsedKey parsed;
-  parsed.ino = from_big_endian(rest);
+  parsed.ino = Ino{from_big_endian(rest)};
   rest.remove_prefix(8);
   if (rest.empty()) {
     parsed.kind = KeyKind::kLinkInode;
@@ -78,12 +94,16 @@ Key entry_xattr_prefix(std::string_view dir, std::string_view name) {
   key.push_back(kNul);
   return key;
 }
-Key link_key(Ino ino) { return join({}, 'I', big_endian(ino)); }
+Key link_key(Ino ino) { return join({}, 'I', big_endian(number_of(ino))); }
 Key link_xattr_prefix(Ino ino) {
   Key key = link_key(ino);
   key.push_back('x');
   return key;
 }
+Key logged_key(std::uint32_t segment, std::uint32_t offset) {
+  return join({}, 'D', big_endian(segment) + big_endian(offset));
+}
+Key segment_key(std::uint32_t segment) { return join({}, 'S', big_endian(segment)); }
 std::string exchange_prefix() { return join({}, 'T'); }
 
 std::string_view state_key() {
@@ -94,10 +114,24 @@ std::string_view link_space() {
   static const std::string key = "\0I"s;
   return key;
 }
+std::string_view logged_space() {
+  static const std::string key = "\0D"s;
+  return key;
+}
+std::string_view segment_space() {
+  static const std::string key = "\0S"s;
+  return key;
+}
 
 std::optional<ParsedKey> parse_key(std::string_view key) {
   if (key == state_key()) return ParsedKey{.kind = KeyKind::kState};
   if (key.starts_with(link_space())) return parse_link_key(key.substr(link_space().size()));
+  if (key.starts_with(logged_space())) {
+    return parse_segment_key(KeyKind::kLogged, key.substr(logged_space().size()));
+  }
+  if (key.starts_with(segment_space())) {
+    return parse_segment_key(KeyKind::kSegment, key.substr(segment_space().size()));
+  }
   const std::size_t nul = key.find(kNul);
   if (nul == std::string_view::npos || nul + 1 == key.size()) return std::nullopt;
   ParsedKey parsed;

@@ -13,6 +13,8 @@
 //   NUL I be64(ino)          inode record of a file with several links
 //   NUL I be64(ino) x ATTR   xattr of such a file
 //   NUL A                    state of the filesystem: DiskState (state.h)
+//   NUL D be64(seg) be64(at) bytes of a segment that may not have reached it yet
+//   NUL S be64(seg)          what is known of a segment: DiskSegment (data/segments.h)
 //   NUL T ...                nothing between batches; an exchange passes through it
 //
 // So one directory's dentries are contiguous, its inode is their neighbour, and a subtree is one
@@ -54,9 +56,13 @@ Key directory_xattr_prefix(std::string_view dir);
 Key entry_xattr_prefix(std::string_view dir, std::string_view name);
 Key link_key(Ino ino);
 Key link_xattr_prefix(Ino ino);
+Key logged_key(std::uint32_t segment, std::uint32_t offset);
+Key segment_key(std::uint32_t segment);
 std::string exchange_prefix();
 std::string_view state_key();
-std::string_view link_space();  // the prefix of all keys NUL I
+std::string_view link_space();     // the prefix of all keys NUL I
+std::string_view logged_space();   // of all keys NUL D
+std::string_view segment_space();  // of all keys NUL S
 
 enum class KeyKind : std::uint8_t {
   kDirectoryInode,
@@ -65,16 +71,19 @@ enum class KeyKind : std::uint8_t {
   kEntryXattr,
   kLinkInode,
   kLinkXattr,
-  kState
+  kState,
+  kLogged,
+  kSegment
 };
 
 // A key taken apart; the views point into it.
 struct ParsedKey {
   KeyKind kind{};
-  std::string_view dir;   // prefix of the directory it belongs to
-  std::string_view name;  // kEntry, kEntryXattr
-  std::string_view attr;  // the xattr kinds
-  Ino ino{};              // the link kinds
+  std::string_view dir;                   // prefix of the directory it belongs to
+  std::string_view name;                  // kEntry, kEntryXattr
+  std::string_view attr;                  // the xattr kinds
+  Ino ino{};                              // the link kinds
+  std::uint32_t segment = 0, offset = 0;  // kLogged; kSegment without the offset
 };
 // Nothing when no rule above makes this key.
 std::optional<ParsedKey> parse_key(std::string_view key);

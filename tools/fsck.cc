@@ -13,11 +13,13 @@ constexpr int kErrorsLeft = 4, kOperationalError = 8, kUsageError = 16;
 void print_summary(const holt::VerifyReport& store, const holtfs::CheckReport& files) {
   fmt::print("{} directories, {} files, {} xattrs, {} host files\n", files.directories, files.files,
              files.xattrs, files.host_files);
+  fmt::print("{} packed files in {} segments\n", files.packed_files, files.segments);
   fmt::print("{} keys in {} blobs, {} bytes in use, {} dead\n", store.keys, store.blobs,
              store.live_bytes, store.dead_bytes);
 }
 
-int check_store(const holtfs::CommandLine& line, const std::string& path, bool verbose) {
+int check_store(const holtfs::CommandLine& line, const std::string& path, bool verbose,
+                bool contents) {
   const holt::Options options = {.create_if_missing = false, .read_only = true};
   auto store = holt::Store::open(path, options);
   if (!store && store.error().code() == holt::Code::kCorrupt) {
@@ -32,7 +34,7 @@ int check_store(const holtfs::CommandLine& line, const std::string& path, bool v
   if (!structure) return line.complain(structure.error().to_string(), kOperationalError);
   for (const std::string& problem : structure->problems) fmt::print("{}\n", problem);
 
-  const auto files = holtfs::check(**store, path);
+  const auto files = holtfs::check(**store, path, contents);
   if (!files && files.error().code() == holt::Code::kCorrupt) {
     return line.complain(files.error().to_string(), kErrorsLeft);
   }
@@ -55,15 +57,16 @@ int check_store(const holtfs::CommandLine& line, const std::string& path, bool v
 
 int main(int argc, char** argv) {
   std::string path;
-  bool ignored = false, verbose = false;
+  bool ignored = false, verbose = false, contents = false;
   holtfs::CommandLine line(
       "fsck.holtfs",
       "Reads all of the holtfs filesystem in the directory STORE and says what is wrong.",
       kUsageError);
   line.app.add_option("STORE", path, "directory that holds the filesystem");
   line.app.add_flag("-a,-p,-y,-n,-f", ignored, "accepted for fsck(8); nothing is ever changed");
+  line.app.add_flag("-c,--contents", contents, "read the contents of packed files, too");
   line.app.add_flag("-v,--verbose", verbose, "print what was counted");
   if (const auto status = line.parse(argc, argv)) return *status;
   if (path.empty()) return line.misuse("STORE is missing");
-  return check_store(line, path, verbose);
+  return check_store(line, path, verbose, contents);
 }

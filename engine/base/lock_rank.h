@@ -18,8 +18,10 @@ namespace holt {
 // What each of them is for: fs/README.md and engine/README.md.
 enum class Rank : std::uint8_t {
   // The filesystem's.
+  kUpkeep,
   kFileData,
   kFsState,
+  kSegment,
   kNamespace,
   kDirectory,  // a table
   kInode,      // a table

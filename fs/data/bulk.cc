@@ -17,7 +17,8 @@ namespace {
 
 constexpr int kOpenFlags = O_CLOEXEC | O_NOFOLLOW;
 
-// An errno of the host as the caller of the filesystem should see it.
+}  // namespace
+
 std::unexpected<Errno> host_failure(int err, const char* what, const std::string& path) {
   if (err == EDQUOT) return fail(ENOSPC);  // the daemon's user's quota is not the caller's
   if (err == ENOSPC || err == EFBIG) return fail(err);
@@ -25,14 +26,29 @@ std::unexpected<Errno> host_failure(int err, const char* what, const std::string
   return fail(EIO);
 }
 
-}  // namespace
-
 HostFile::~HostFile() { close(fd_); }
 
-Outcome<HostFile::Extent> HostFile::extent() const {
+Outcome<void> HostFile::write_all(std::string_view bytes, std::uint64_t offset,
+                                  const std::string& shown) const {
+  while (!bytes.empty()) {
+    const ssize_t put = pwrite(fd_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+    if (put < 0 && errno == EINTR) continue;
+    if (put < 0) return host_failure(errno, "cannot write", shown);
+    offset += static_cast<std::uint64_t>(put);
+    bytes.remove_prefix(static_cast<std::size_t>(put));
+  }
+  return {};
+}
+
+Outcome<void> HostFile::sync(const std::string& shown) const {
+  if (fdatasync(fd_) != 0) return host_failure(errno, "cannot sync", shown);
+  return {};
+}
+
+Outcome<HostFile::Size> HostFile::extent() const {
   struct stat st;
   if (fstat(fd_, &st) != 0) return fail(EIO);
-  return Extent{static_cast<std::uint64_t>(st.st_size), static_cast<std::uint64_t>(st.st_blocks)};
+  return Size{static_cast<std::uint64_t>(st.st_size), static_cast<std::uint64_t>(st.st_blocks)};
 }
 
 BulkFiles::BulkFiles(std::string folder, std::size_t max_open, bool read_only)

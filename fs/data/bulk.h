@@ -1,4 +1,4 @@
-// BulkFiles: the contents of files, one host file each.
+// BulkFiles: the contents of files that are not packed, one host file each.
 //
 // The host file of inode N is data/FFF/N: N in 16 hexadecimal digits, FFF its bits 10 to 21 in
 // three. So 1,024 numbers that were given out together share a directory, of which there are 4,096
@@ -23,6 +23,7 @@
 #include <list>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 
 #include "engine/base/annotations.h"
@@ -31,6 +32,10 @@
 #include "fs/outcome.h"
 
 namespace holtfs {
+
+// An errno of the host as the caller of the filesystem should see it; logged unless it says that
+// there is no room.
+std::unexpected<Errno> host_failure(int err, const char* what, const std::string& path);
 
 class HostFile {
  public:
@@ -41,10 +46,14 @@ class HostFile {
 
   int fd() const { return fd_; }
   // Size and blocks of 512 bytes.
-  struct Extent {
+  struct Size {
     std::uint64_t size, blocks;
   };
-  Outcome<Extent> extent() const;
+  Outcome<Size> extent() const;
+  // `shown` is for the log.
+  Outcome<void> write_all(std::string_view bytes, std::uint64_t offset,
+                          const std::string& shown) const;
+  Outcome<void> sync(const std::string& shown) const;
 
  private:
   int fd_;
@@ -61,9 +70,15 @@ class BulkFiles {
   // Whether there is a data directory; errno says why not, right after the constructor.
   bool usable() const { return static_cast<bool>(directory_); }
 
+  // False says nothing.
+  bool is_open(Ino ino) {
+    std::uint64_t removals = 0;
+    return cached(ino, removals) != nullptr;
+  }
   // Null when there is no host file.
   Outcome<HostFileRef> open(Ino ino);
   Outcome<HostFileRef> open_or_create(Ino ino);
+  std::string shown(Ino ino) const;  // its path, for the log
   // A failure is logged; recovery finds what is left. Nobody gets the file from here afterwards.
   void remove(Ino ino);
   // Makes the contents of all files durable.
@@ -86,7 +101,6 @@ class BulkFiles {
 
   static std::string directory_of(Ino ino);
   static std::string name_of(Ino ino);  // below the data directory
-  std::string shown(Ino ino) const;
   Shard& shard_of(Ino ino) { return shards_[number_of(ino) % kShards]; }
   // Null when it is not open; `removals` is then for remember().
   HostFileRef cached(Ino ino, std::uint64_t& removals);

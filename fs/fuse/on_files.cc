@@ -157,22 +157,24 @@ void on_lseek(fuse_req_t request, fuse_ino_t ino, off_t start, int whence,
   Connection& connection = connection_of(request);
   Reply reply(connection.settings, request);
   const auto offset = static_cast<std::uint64_t>(start);
-  const auto seek = [=, &fs = connection.fs] { return fs.lseek(Ino{ino}, offset, whence); };
+  const auto seek = [=, &fs = connection.fs](holt::Wait wait) {
+    return fs.lseek({.who = {}, .wait = wait}, Ino{ino}, offset, whence);
+  };
   const auto answer = [](Reply& to, const Outcome<std::uint64_t>& found) {
     found ? to.offset(*found) : to.error(value_of(found.error()));
   };
-  const Outcome<std::uint64_t> found = seek();
+  const Outcome<std::uint64_t> found = seek(connection.ending ? holt::Wait::kYes : holt::Wait::kNo);
   const bool known = found && is_final(connection.fs, Ino{ino}, whence, offset, *found);
   if (known || connection.ending) return answer(reply, found);
   connection.seekers.post(
       [=, &connection, token = Deferred(connection), reply = std::move(reply)]() mutable {
         connection.forget_pages(Ino{ino}, offset);
-        answer(reply, seek());
+        answer(reply, seek(holt::Wait::kYes));
       });
 }
 
-// Contents and times that are not in the record yet first, by a thread for
-// syncs if there are any, then the log, which answers for the whole group.
+// Contents and times that are not in the record yet first, by a thread for syncs if they cannot go
+// along with the log, then the log, which answers for the whole group.
 void on_fsync(fuse_req_t request, fuse_ino_t ino, int datasync, fuse_file_info*) noexcept {
   Connection& connection = connection_of(request);
   Reply reply(connection.settings, request);
@@ -184,7 +186,7 @@ void on_fsync(fuse_req_t request, fuse_ino_t ino, int datasync, fuse_file_info*)
     if (!synced) return held.error(value_of(synced.error()));
     answer_when_durable(connection, std::move(held), [](Reply& later) { later.done(); });
   };
-  const bool contents = connection.fs.has_contents_to_sync(Ino{ino});
+  const bool contents = !connection.fs.sync_at_once(Ino{ino});
   if ((!contents && !times) || connection.ending) return finish(std::move(reply), contents);
   connection.syncers.post(
       [finish, contents, token = Deferred(connection), reply = std::move(reply)]() mutable {

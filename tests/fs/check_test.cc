@@ -14,7 +14,7 @@ using namespace holtfs::test;
 namespace {
 
 struct Damage : Fixture {
-  Damage() {
+  explicit Damage(bool pack = true) : Fixture(pack) {
     const Ino dir = mkdir(kRootIno, "dir");
     write(create(dir, "file"), "contents");
     const Ino linked = create(kRootIno, "one");
@@ -46,6 +46,9 @@ struct Damage : Fixture {
   Ino link_ino{}, file_ino{};
   const std::string dir_key = schema::inode_key("dir/");
   const std::string file_key = schema::entry_key("dir/", "file");
+};
+struct HostFileDamage : Damage {
+  HostFileDamage() : Damage(false) {}
 };
 
 }  // namespace
@@ -142,7 +145,7 @@ BOOST_FIXTURE_TEST_CASE(xattrs_and_what_records_say_of_them, Damage) {
   expect("has xattrs and does not say so");
 }
 
-BOOST_FIXTURE_TEST_CASE(host_files, Damage) {
+BOOST_FIXTURE_TEST_CASE(host_files, HostFileDamage) {
   std::string host;
   for (const auto& file : std::filesystem::recursive_directory_iterator(path() + "/data")) {
     if (file.is_regular_file()) host = file.path().string();

@@ -30,11 +30,11 @@ BOOST_FIXTURE_TEST_CASE(holes_are_zeros, Fixture) {
   BOOST_TEST(read(file, 4, 1000) == std::string(4, '\0'));
   BOOST_TEST(attr(file).size == (1 << 20) + 3);
   BOOST_TEST(attr(file).blocks * 512 < 1 << 19);
-  BOOST_TEST(*fs->lseek(file, 0, SEEK_DATA) <= 1u << 20);
-  BOOST_TEST(*fs->lseek(file, 0, SEEK_DATA) > 0u);
-  BOOST_TEST(*fs->lseek(file, 0, SEEK_HOLE) == 0u);
-  BOOST_TEST(*fs->lseek(file, 1 << 20, SEEK_HOLE) == (1u << 20) + 3);
-  BOOST_TEST(code(fs->lseek(file, 1 << 21, SEEK_DATA)) == ENXIO);
+  BOOST_TEST(*fs->lseek(who, file, 0, SEEK_DATA) <= 1u << 20);
+  BOOST_TEST(*fs->lseek(who, file, 0, SEEK_DATA) > 0u);
+  BOOST_TEST(*fs->lseek(who, file, 0, SEEK_HOLE) == 0u);
+  BOOST_TEST(*fs->lseek(who, file, 1 << 20, SEEK_HOLE) == (1u << 20) + 3);
+  BOOST_TEST(code(fs->lseek(who, file, 1 << 21, SEEK_DATA)) == ENXIO);
 }
 
 BOOST_FIXTURE_TEST_CASE(truncation_cuts_and_extends_with_zeros, Fixture) {
@@ -133,6 +133,7 @@ BOOST_FIXTURE_TEST_CASE(contents_match_a_model_under_random_changes, Fixture) {
 namespace {
 
 struct HostFiles : Fixture {
+  HostFiles() : Fixture(false) {}
   std::uint64_t host_files() { return check(fs->store(), folder.path + "/store")->host_files; }
   std::string only_host_file() const {
     for (const auto& file :
@@ -185,7 +186,7 @@ BOOST_FIXTURE_TEST_CASE(a_read_ends_where_the_record_says, HostFiles) {
   std::filesystem::resize_file(only_host_file(), 4);
 }
 
-BOOST_FIXTURE_TEST_CASE(a_store_that_is_renamed_while_open_keeps_its_contents, Fixture) {
+BOOST_FIXTURE_TEST_CASE(a_store_that_is_renamed_while_open_keeps_its_contents, HostFiles) {
   close();
   options.max_open_host_files = 16;
   open();

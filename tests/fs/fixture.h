@@ -2,11 +2,15 @@
 // operations.
 #pragma once
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <boost/test/unit_test.hpp>
 
 #include <cerrno>
 #include <cstdlib>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -45,7 +49,11 @@ struct Folder {
 };
 
 struct Fixture {
-  Fixture() { open(); }
+  // Without `pack` all contents are in host files.
+  explicit Fixture(bool pack = true) {
+    options.pack = pack;
+    open();
+  }
   ~Fixture() {
     if (!fs) return;
     BOOST_CHECK_EQUAL(problems(), "");
@@ -71,6 +79,25 @@ struct Fixture {
   }
   void reopen() {
     close();
+    open();
+  }
+
+  // Runs `work` on the store in a process that dies without closing anything, calls `harm` on what
+  // it left, and opens the store again.
+  void in_dying_process(
+      const std::function<void()>& work, const std::function<void()>& harm = [] {}) {
+    BOOST_REQUIRE(fs->close());  // unchecked: some tests leave damage
+    fs.reset();
+    const pid_t child = fork();
+    if (child == 0) {
+      open();
+      work();
+      _exit(0);
+    }
+    int status = 0;
+    BOOST_REQUIRE(waitpid(child, &status, 0) == child);
+    BOOST_REQUIRE(status == 0);
+    harm();
     open();
   }
 

@@ -6,6 +6,9 @@ import os
 
 import harness
 
+# Too much to be packed: in a host file, which can be looked for.
+LARGE = b"x" * 300_000
+
 
 class UnlinkedWhileOpen(harness.MountedTest):
     def host_files(self):
@@ -15,19 +18,19 @@ class UnlinkedWhileOpen(harness.MountedTest):
         return found
 
     def test_it_can_be_used_until_it_is_closed(self):
-        fd = os.open(self.make("f", content=b"before"), os.O_RDWR)
+        fd = os.open(self.make("f", content=b"before" + LARGE), os.O_RDWR)
         os.unlink(self.path("f"))
         self.assertEqual(os.fstat(fd).st_nlink, 0)
-        self.assertEqual(os.pread(fd, 10, 0), b"before")
+        self.assertEqual(os.pread(fd, 6, 0), b"before")
         os.pwrite(fd, b"after!", 0)
         os.ftruncate(fd, 3)
         os.fchmod(fd, 0o600)
         os.fsync(fd)
         self.assertEqual(os.pread(fd, 10, 0), b"aft")
-        self.make("f", content=b"another")
+        self.make("f", content=b"another" + LARGE)
         self.assertEqual(os.pread(fd, 10, 0), b"aft")
         os.close(fd)
-        self.assertEqual(self.content("f"), b"another")
+        self.assertEqual(self.content("f"), b"another" + LARGE)
         self.unmount()
         self.assertEqual(len(self.host_files()), 1)
 
@@ -39,12 +42,12 @@ class UnlinkedWhileOpen(harness.MountedTest):
         os.close(fd)
 
     def test_it_is_gone_after_a_crash(self):
-        kept = self.make("kept", content=b"kept")
-        fd = os.open(self.make("f", content=b"x" * 100_000), os.O_RDWR)
+        kept = self.make("kept", content=b"kept" + LARGE)
+        fd = os.open(self.make("f", content=LARGE), os.O_RDWR)
         os.unlink(self.path("f"))
         os.write(fd, b"more")
         nameless = os.open(self.mnt, os.O_TMPFILE | os.O_RDWR)
-        os.write(nameless, b"nameless")
+        os.write(nameless, b"nameless" + LARGE)
         self.crash()
         for descriptor in (fd, nameless):
             try:
@@ -55,18 +58,18 @@ class UnlinkedWhileOpen(harness.MountedTest):
         self.assertEqual(os.listdir(self.mnt), ["kept"])
         self.assertEqual(len(self.host_files()), 1)
         with open(kept, "rb") as file:
-            self.assertEqual(file.read(), b"kept")
+            self.assertEqual(file.read(), b"kept" + LARGE)
 
     def test_removed_contents_are_gone_after_a_crash(self):
         for i in range(100):
-            os.unlink(self.make(f"f{i}", content=b"data"))
+            os.unlink(self.make(f"f{i}", content=b"data" + LARGE))
         self.crash()
         self.mount()
         self.assertEqual(os.listdir(self.mnt), [])
         self.assertEqual(self.host_files(), [])
 
     def test_linked_files_too(self):
-        fd = os.open(self.make("a", content=b"x"), os.O_RDWR)
+        fd = os.open(self.make("a", content=b"x" + LARGE), os.O_RDWR)
         os.link(self.path("a"), self.path("b"))
         os.setxattr(self.path("a"), "user.k", b"v")
         os.unlink(self.path("a"))
@@ -76,6 +79,28 @@ class UnlinkedWhileOpen(harness.MountedTest):
         os.close(fd)
         self.unmount()
         self.assertEqual(self.host_files(), [])
+
+    def test_packed_files_too(self):
+        fd = os.open(self.make("f", content=b"before"), os.O_RDWR)
+        os.unlink(self.path("f"))
+        self.assertEqual(os.pread(fd, 10, 0), b"before")
+        os.pwrite(fd, b"after!", 0)
+        os.fsync(fd)
+        os.ftruncate(fd, 3)
+        self.assertEqual(os.pread(fd, 10, 0), b"aft")
+        os.close(fd)
+        self.make("g", content=b"gone with the daemon")
+        fd = os.open(self.path("g"), os.O_RDWR)
+        os.unlink(self.path("g"))
+        self.crash()
+        try:
+            os.close(fd)
+        except OSError:
+            pass
+        self.mount()
+        self.unmount()
+        # It counts what lives in segments.
+        self.assertEqual(harness.fsck(self.store)[0], 0)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,91 @@
+// Recovery of packed contents.
+//
+// A record may be ahead of its bytes, as with host files. What was promised to be durable is below
+// the durable mark of its segment, or in the store under NUL D, from where it goes to its place
+// first. All else is there or not: whether it is, its checksum says. A file ends before its first
+// extent that is not. Promised extents are left alone, so that what the host lost of them is an
+// error when it is read, and can be restored.
+#include <algorithm>
+
+#include "fs/log.h"
+#include "fs/ops.h"
+
+namespace holtfs {
+
+// What the store knows of segments; `complete` becomes false unless it knows all that there are.
+holt::Result<void> Filesystem::learn_segments(bool& complete) {
+  std::size_t known = 0;
+  holt::Cursor cursor = store_->scan({.prefix = schema::segment_space()});
+  while (true) {
+    auto more = cursor.next();
+    if (!more) return holt::pass(more);
+    if (!*more) break;
+    const auto key = schema::parse_key(cursor.key());
+    const auto state =
+        key ? decode_segment(key->segment, cursor.value()) : holt::Result<SegmentState>();
+    if (!key || !state) {
+      complete = false;
+      continue;
+    }
+    segments_->know(*state);
+    ++known;
+  }
+  complete = complete && known == segments_->states().size();
+  return {};
+}
+
+// Writes what the log had of segments to its place; returns the keys, for when that is durable.
+holt::Result<std::vector<std::string>> Filesystem::restore_logged() {
+  std::vector<std::string> keys;
+  segments_->forget_counts();
+  holt::Cursor cursor = store_->scan({.prefix = schema::logged_space()});
+  while (true) {
+    auto more = cursor.next();
+    if (!more) return holt::pass(more);
+    if (!*more) return keys;
+    const auto key = schema::parse_key(cursor.key());
+    if (!key) continue;
+    keys.emplace_back(cursor.key());
+    const auto done = segments_->restore(key->segment, key->offset, cursor.value());
+    if (!done) return holt::fail_errno(value_of(done.error()), "cannot restore a segment");
+  }
+}
+
+// What the record has to say, if something else; counts what it refers to.
+std::optional<Inode> Filesystem::fit_packed(const Inode& inode) {
+  const auto arrived = [&](const Extent& extent) {
+    const SegmentState state = segments_->state_of(extent.segment);
+    if (extent.end() <= state.durable) return true;
+    if (!state.exists || extent.end() > state.size) return false;
+    std::string bytes(extent.length, '\0');
+    return segments_->read(extent, bytes, holt::Wait::kYes).has_value();
+  };
+  const auto lost = std::find_if_not(inode.extents.begin(), inode.extents.end(), arrived);
+  std::vector<Extent> left(inode.extents.begin(), lost);
+  for (const Extent& extent : left) segments_->count(extent);
+  if (lost == inode.extents.end()) return std::nullopt;
+  Inode fitted = inode;
+  fitted.set_extents(std::move(left));
+  log_warning("inode {}: the last {} bytes did not reach the disk", number_of(inode.ino),
+              inode.size - fitted.size);
+  return fitted;
+}
+
+holt::Result<void> Filesystem::finish_packed(const std::vector<std::string>& logged) {
+  // Also the bytes that were found to be there.
+  if (const auto synced = segments_->sync_everything(); !synced) {
+    return holt::fail_errno(value_of(synced.error()), "cannot sync the segments");
+  }
+  holt::Batch batch;
+  for (const std::string& key : logged) {
+    batch.erase_if_present(key);
+    if (batch.size() < holt::kMaxBatchOps) continue;
+    if (auto erased = store_->apply(batch); !erased) return holt::pass(erased);
+    batch.clear();
+  }
+  batch.erase_prefix(schema::segment_space());
+  if (auto erased = store_->apply(batch); !erased) return holt::pass(erased);
+  return write_segments();
+}
+
+}  // namespace holtfs
