@@ -24,6 +24,7 @@ class Steps:
         carry_out = getattr(self, f"run_{block.kind}")
         subject.mount()
         folder = os.path.join(subject.mnt, "bench")
+        machine.call("rm", "-rf", folder)  # left by a block that failed
         os.mkdir(folder)
         carry_out(block, rows, subject, folder)
         machine.call("rm", "-rf", folder)
@@ -143,6 +144,7 @@ class Steps:
         subject.unmount()
         subject.mount(("cache=16M",) if isinstance(subject, subjects.Holtfs) else ())
         os.makedirs(folder, exist_ok=True)
+        drops = machine.drops()
         for name, files in (("warm", count * 12 // 10), ("measured", count)):
             before = own_memory(subject)
             machine.call(self.md, "--dir", os.path.join(folder, name), "--phases", "create",
@@ -151,7 +153,7 @@ class Steps:
         if before is None or after is None:
             return  # it is not known how much of the memory is cache
         nodes = after[1] - before[1] if after[1] is not None else count
-        if nodes < 0.9 * count:
+        if machine.drops() != drops or nodes < 0.9 * count:
             raise RuntimeError("the kernel forgot the files meanwhile")
         self.results.add(row.name, subject.name, max(after[0] - before[0], 0) / nodes)
 

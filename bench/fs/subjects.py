@@ -1,5 +1,6 @@
 """The filesystems that are measured beside each other, each of which can be mounted again."""
 
+import contextlib
 import json
 import os
 import select
@@ -71,11 +72,15 @@ class Subject:
             raise RuntimeError("the daemon does not end")
 
     def give_up(self):
-        """Whatever went wrong, nothing stays mounted."""
-        if self.mounted or os.path.ismount(self.mnt):
+        """Whatever went wrong, nothing stays mounted, and no daemon is left."""
+        self.mounted = self.mounted or os.path.ismount(self.mnt)
+        try:
+            self.unmount()
+        except (RuntimeError, subprocess.SubprocessError):
             subprocess.run(["umount", "-l", self.mnt], check=False, stderr=subprocess.DEVNULL)
+            with contextlib.suppress(RuntimeError):
+                self.wait_for_end()
         self.mounted = False
-        self.pid = None
 
     def destroy(self):
         self.give_up()
@@ -225,12 +230,6 @@ class Null(Subject):
         machine.call("umount", self.mnt)
         self.process.communicate(timeout=machine.DEADLINE_S)
         self.pid = None
-
-    def give_up(self):
-        super().give_up()
-        if self.process is not None and self.process.poll() is None:
-            self.process.terminate()
-            self.process.communicate()
 
     def requests(self):
         self.process.send_signal(signal.SIGUSR1)
