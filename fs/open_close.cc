@@ -48,7 +48,7 @@ holt::Result<std::unique_ptr<Filesystem>> Filesystem::open(const std::string& pa
     return holt::fail_errno(errno, "cannot make or open " + path + "/data");
   }
   fs->segments_ = std::make_unique<Segments>(path + "/segments", options.max_open_host_files / 8,
-                                             options.store.read_only);
+                                             options.store.read_only, options.sync_file);
   if (fs->segments_->failure() != 0) {
     return holt::fail_errno(fs->segments_->failure(), "cannot make or open " + path + "/segments");
   }

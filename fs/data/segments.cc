@@ -188,7 +188,7 @@ Outcome<void> Segments::sync_to(const SegmentRef& segment, std::uint64_t end) {
   if (segment->durable >= end) return {};
   if (segment->failed) return fail(EIO);
   const std::uint64_t size = segment->size;
-  if (fdatasync((*file)->fd()) != 0 || (!segment->named && fsync(directory_.get()) != 0)) {
+  if (sync_((*file)->fd()) != 0 || (!segment->named && fsync(directory_.get()) != 0)) {
     segment->failed = true;
     log_error("cannot sync {}: {}", shown(segment->number), std::generic_category().message(errno));
     return fail(EIO);

@@ -17,6 +17,8 @@
 //   P1  a place in a segment is given out once.
 #pragma once
 
+#include <unistd.h>
+
 #include <array>
 #include <atomic>
 #include <cstdint>
@@ -34,6 +36,7 @@
 #include "engine/holt.h"
 #include "engine/storage/posix_file.h"
 #include "fs/data/bulk.h"
+#include "fs/data/sync_failures.h"
 #include "fs/inode.h"
 #include "fs/outcome.h"
 
@@ -63,7 +66,9 @@ holt::Result<SegmentState> decode_segment(std::uint32_t number, std::string_view
 class Segments {
  public:
   // `folder` is made when it is missing and not `read_only`; the segments in it are found.
-  Segments(std::string folder, std::size_t max_open, bool read_only);
+  // `sync` is fdatasync(2), or what a test has for it.
+  Segments(std::string folder, std::size_t max_open, bool read_only,
+           SyncFailures::Sync sync = ::fdatasync);
   Segments(const Segments&) = delete;
   Segments& operator=(const Segments&) = delete;
   // errno's value if there is no folder to use.
@@ -137,6 +142,7 @@ class Segments {
   const std::string folder_;
   const std::size_t max_open_;
   const bool read_only_;
+  const SyncFailures::Sync sync_;
   int failure_ = 0;
   holt::UniqueFd directory_;
   std::array<Lane, kLanes> lanes_;

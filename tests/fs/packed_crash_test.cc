@@ -23,6 +23,11 @@ struct PackedCrash : Packed {
   }
 };
 
+int sync_in_vain(int) {
+  errno = EIO;
+  return -1;
+}
+
 const std::string kOld(5000, 'o'), kNew(5000, 'n');
 
 }  // namespace
@@ -207,6 +212,27 @@ BOOST_FIXTURE_TEST_CASE(a_replaced_file_is_old_or_new, PackedCrash) {
       },
       [&] { cut(1, 5000); });
   BOOST_TEST(read(at("f")) == kNew);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_failed_sync_is_told_and_what_is_logged_outlives_it, PackedCrash) {
+  options.sync_file = sync_in_vain;
+  in_dying_process(
+      [&] {
+        const Ino large = create(kRootIno, "large"), small = create(kRootIno, "small");
+        write(large, std::string(200'000, 'l'));
+        bool ok = code(fs->sync_contents(large)) == EIO && code(fs->sync_contents(large)) == EIO;
+        write(small, kNew);
+        ok = ok && record("small").extents[0].segment != record("large").extents[0].segment;
+        ok = ok && fs->sync_contents(small);
+        fs->upkeep();
+        _exit(ok && keys_in_log() == 1 && !fs->close() ? 0 : 1);
+      },
+      [&] {
+        lose_all_segments();
+        options.sync_file = ::fdatasync;
+      });
+  BOOST_TEST(read(at("small")) == kNew);
+  BOOST_TEST(attr(at("large")).size == 0);
 }
 
 BOOST_FIXTURE_TEST_CASE(a_read_only_mount_finds_what_was_not_recovered, PackedCrash) {

@@ -23,7 +23,7 @@ int sync_once_in_vain(int) {
 }
 
 struct FailingHost : Fixture {
-  FailingHost() {
+  FailingHost() : Fixture(false) {
     reopen_with([&] { options.sync_file = sync_once_in_vain; });
     failures = 0;
   }
