@@ -29,7 +29,7 @@ class Status(harness.MountedTest):
         store, mnt = os.path.join(self.folder, "other"), os.path.join(self.folder, "other.mnt")
         os.mkdir(mnt)
         subprocess.run([harness.ARGS.holtfs, store, mnt], check=True)
-        self.addCleanup(subprocess.run, ["umount", mnt], check=True)
+        self.addCleanup(harness.umount, mnt)
         self.assertEqual(json.loads(status_process(mnt, "--json").stdout)["transport"], "io_uring")
 
     def test_requests_are_counted_by_kind(self):
