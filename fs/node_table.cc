@@ -1,10 +1,29 @@
 #include "fs/node_table.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "engine/base/check.h"
 
 namespace holtfs {
+
+NodeName& NodeName::operator=(std::string_view name) {
+  CHECK(name.size() <= 255, "names are checked before they come here");
+  if (name.empty()) {
+    bytes_.reset();
+    return *this;
+  }
+  // As much as the allocator gives anyway, so that a rename to about the same length needs no more.
+  const auto room = [](std::size_t length) {
+    return std::max<std::size_t>(24, (length + 8) / 16 * 16 + 8);
+  };
+  if (!bytes_ || room(bytes_[0]) != room(name.size())) {
+    bytes_ = std::make_unique_for_overwrite<unsigned char[]>(room(name.size()));
+  }
+  bytes_[0] = static_cast<unsigned char>(name.size());
+  std::ranges::copy(name, bytes_.get() + 1);
+  return *this;
+}
 
 NodePin::~NodePin() {
   if (node_ != nullptr) table_->drop(node_->ino, 1, 0);

@@ -52,19 +52,32 @@ struct NodeExtra {
   std::unique_ptr<DirCookies> cookies;  // directories that were listed
 };
 
+// A name of up to 255 bytes, one pointer in size.
+class NodeName {
+ public:
+  NodeName& operator=(std::string_view name);
+  std::string_view view() const {
+    if (!bytes_) return {};
+    return {reinterpret_cast<const char*>(bytes_.get()) + 1, bytes_[0]};
+  }
+
+ private:
+  std::unique_ptr<unsigned char[]> bytes_;  // how long it is, then the name
+};
+
 struct Node {
   Node* next = nullptr;  // in the shard's chain
   Node* parent = nullptr;
   Ino ino{};
   std::uint64_t refs = 0;
   std::unique_ptr<NodeExtra> extra;
-  std::string name;
+  NodeName name;
   Place place{};
   bool directory = false;
 
   Orphan* orphan() const { return place == Place::kOrphan ? extra->orphan.get() : nullptr; }
 };
-static_assert(sizeof(Node) <= 96, "memory per known file is a promise");
+static_assert(sizeof(Node) <= 56, "memory per known file is a promise");
 
 class NodeTable;
 

@@ -101,7 +101,7 @@ Filesystem::Located Filesystem::locate(const Node& node) {
     case Place::kOrphan: at.orphan = node.orphan(); break;
     case Place::kLink: at.key = schema::link_key(node.ino); break;
     case Place::kEntry:
-      at.key = schema::entry_key(schema::prefix_of(*node.parent), node.name);
+      at.key = schema::entry_key(schema::prefix_of(*node.parent), node.name.view());
       break;
     case Place::kDirectory: at.key = schema::inode_key(schema::prefix_of(node)); break;
   }
@@ -113,7 +113,7 @@ schema::Key Filesystem::Located::xattr_prefix() const {
     case Place::kOrphan: break;
     case Place::kLink: return schema::link_xattr_prefix(node.ino);
     case Place::kEntry:
-      return schema::entry_xattr_prefix(schema::prefix_of(*node.parent), node.name);
+      return schema::entry_xattr_prefix(schema::prefix_of(*node.parent), node.name.view());
     case Place::kDirectory: return schema::directory_xattr_prefix(schema::prefix_of(node));
   }
   return {};

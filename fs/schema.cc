@@ -67,14 +67,17 @@ std::optional<ParsedKey> parse_link_key(std::string_view rest) {
 
 Key prefix_of(const Node& directory) {
   std::size_t size = 0;
-  for (const Node* n = &directory; n->parent != nullptr; n = n->parent) size += n->name.size() + 1;
+  for (const Node* n = &directory; n->parent != nullptr; n = n->parent) {
+    size += n->name.view().size() + 1;
+  }
   Key prefix;
   prefix.resize(size);
   std::size_t at = size;
   for (const Node* n = &directory; n->parent != nullptr; n = n->parent) {
-    at -= n->name.size() + 1;
-    n->name.copy(prefix.data() + at, n->name.size());
-    prefix.data()[at + n->name.size()] = '/';
+    const std::string_view name = n->name.view();
+    at -= name.size() + 1;
+    name.copy(prefix.data() + at, name.size());
+    prefix.data()[at + name.size()] = '/';
   }
   return prefix;
 }
