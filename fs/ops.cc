@@ -1,6 +1,7 @@
 #include "fs/ops.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "fs/log.h"
 
@@ -35,8 +36,11 @@ void stage_change(holt::Batch& batch, std::string_view key, const Inode& before,
     batch.replace(key, is);
     return;
   }
-  const auto first = std::mismatch(was.begin(), was.end(), is.begin()).first - was.begin();
-  if (first == static_cast<std::ptrdiff_t>(was.size())) return;
+  // Words that are the same first: few bytes of a record change.
+  std::size_t first = 0;
+  while (first + 8 <= is.size() && std::memcmp(&was[first], &is[first], 8) == 0) first += 8;
+  while (first < is.size() && was[first] == is[first]) ++first;
+  if (first == is.size()) return;
   const auto same_end = std::mismatch(was.rbegin(), was.rend(), is.rbegin()).first - was.rbegin();
   batch.patch(key, static_cast<std::uint32_t>(first),
               is.substr(first, is.size() - same_end - first));

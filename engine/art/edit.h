@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/art/find.h"
 #include "engine/art/view.h"
 
 namespace holt::art {
@@ -92,12 +93,15 @@ constexpr std::size_t attach_bound(std::size_t prefix_size, std::size_t top) {
 void put(Editor& blob, std::string_view key, std::uint32_t depth, std::string_view value);
 // Returns whether the key was there. The same condition holds for the search.
 bool erase(Editor& blob, std::string_view key, std::uint32_t depth);
+// The same for a key of which it is known that `leaf` is its leaf.
+void erase_leaf(Editor& blob, std::string_view key, std::uint32_t depth, Ref leaf);
 
 // Cuts off the subtree of all keys in this blob that begin with `prefix` and gives the reference of
 // its topmost node, already trimmed to what follows the prefix; 0 when there is none. The node's
 // bytes stay live until release_subtree() or attach(). The search for `prefix` must not leave
 // through an edge, and the prefix is not empty.
-Ref detach(Editor& blob, std::string_view prefix, std::uint32_t depth);
+// `spot` is what find_prefix() says of it.
+Ref detach(Editor& blob, std::string_view prefix, std::uint32_t depth, const PrefixSpot& spot);
 // Hangs a detached subtree of this blob under `prefix`, below which there must be no key here.
 void attach(Editor& blob, std::string_view prefix, std::uint32_t depth, Ref subtree);
 // Hangs an edge there instead. Returns the depth of the child's root, to which the subtree is to be

@@ -20,21 +20,24 @@ bool erase(Editor& blob, std::string_view key, std::uint32_t depth) {
   const Found found = find(blob, key, depth);
   CHECK(found.where != Where::kEdge, "B4");
   if (found.where == Where::kAbsent) return false;
+  erase_leaf(blob, key, depth, found.ref);
+  return true;
+}
+
+void erase_leaf(Editor& blob, std::string_view key, std::uint32_t depth, Ref leaf) {
   Path& path = scratch_path();
-  path_to(blob, key, depth, found.ref, path);
+  path_to(blob, key, depth, leaf, path);
   const Ref inner = blob.ref_at(path.back().place);
-  if (blob.head(inner).terminal() == found.ref) {
+  if (blob.head(inner).terminal() == leaf) {
     blob.set_ref(Editor::terminal_place(inner), 0);
   } else {
     blob.remove_child(path.back().place, path.back().byte);
   }
-  blob.release(found.ref);
+  blob.release(leaf);
   collapse(blob, path);
-  return true;
 }
 
-Ref detach(Editor& blob, std::string_view prefix, std::uint32_t depth) {
-  const PrefixSpot spot = find_prefix(blob, prefix, depth);
+Ref detach(Editor& blob, std::string_view prefix, std::uint32_t depth, const PrefixSpot& spot) {
   CHECK(spot.kind != PrefixSpot::Kind::kEdge, "B4");
   if (spot.kind == PrefixSpot::Kind::kNone) return 0;
   CHECK(spot.ref != blob.root(), "B3");

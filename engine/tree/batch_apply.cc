@@ -77,8 +77,14 @@ void BatchRun::apply_step(const Step& step, const Place& place, bool exclusive) 
       return;
     case Op::kPatch:
     case Op::kAdd: return patch_value(hop, step, place);
-    case Op::kErase: return erase_key(hop, step);
-    case Op::kErasePrefix: return erase_prefix(hop, batch_.key(step));
+    case Op::kErase: return erase_key(hop, step, place);
+    case Op::kErasePrefix: {
+      const std::string_view prefix = batch_.key(step);
+      return erase_prefix(hop, prefix,
+                          found_stands_ && !exclusive
+                              ? place.spot
+                              : art::find_prefix(editor_at(hop.frame), prefix, hop.depth));
+    }
     case Op::kMove: return move(hop, exclusive ? Tree::Hop{} : targets_[place.second].hop, step);
   }
 }
@@ -106,17 +112,21 @@ void BatchRun::patch_value(const Tree::Hop& hop, const Step& step, const Place& 
   blob.patch_value(found.ref, step.offset, {reinterpret_cast<const char*>(&sum), sizeof sum});
 }
 
-void BatchRun::erase_key(const Tree::Hop& hop, const Step& step) {
+void BatchRun::erase_key(const Tree::Hop& hop, const Step& step, const Place& place) {
   art::Editor blob = editor_at(hop.frame);
+  if (found_stands_ && place.found.where == art::Where::kLeaf) {
+    return art::erase_leaf(blob, batch_.key(step), hop.depth, place.found.ref);
+  }
   art::erase(blob, batch_.key(step), hop.depth);
 }
 
-void BatchRun::erase_prefix(const Tree::Hop& hop, std::string_view prefix) {
+void BatchRun::erase_prefix(const Tree::Hop& hop, std::string_view prefix,
+                            const art::PrefixSpot& spot) {
   art::Editor blob = editor_at(hop.frame);
   std::vector<BlobId> children;
   if (prefix.empty()) {
     art::clear(blob, children);
-  } else if (const art::Ref subtree = art::detach(blob, prefix, hop.depth)) {
+  } else if (const art::Ref subtree = art::detach(blob, prefix, hop.depth, spot)) {
     art::release_subtree(blob, subtree, children);
   }
   if (!children.empty()) tree_.blobs_.push_drops(children);
@@ -125,12 +135,16 @@ void BatchRun::erase_prefix(const Tree::Hop& hop, std::string_view prefix) {
 void BatchRun::move(const Tree::Hop& from, const Tree::Hop& to, const Step& step) {
   const std::string_view prefix = batch_.data(step);
   art::Editor source = editor_at(from.frame);
-  const art::Ref subtree = art::detach(source, batch_.key(step), from.depth);
+  const art::Ref subtree = art::detach(source, batch_.key(step), from.depth,
+                                       art::find_prefix(source, batch_.key(step), from.depth));
   if (subtree == 0) return;
   // Taking the subtree off may have freed the way the new prefix takes.
   const Tree::Hop target_hop = to.frame == kNoFrame ? find_inside(prefix, false) : to;
   // Only edges to emptied blobs can be there: check_move() has made sure.
-  if (to.frame == kNoFrame) erase_prefix(target_hop, prefix);
+  if (to.frame == kNoFrame) {
+    erase_prefix(target_hop, prefix,
+                 art::find_prefix(editor_at(target_hop.frame), prefix, target_hop.depth));
+  }
   if (to.frame == kNoFrame) kept_room_ -= art::attach_bound(prefix.size(), 0);
   const std::size_t bound = art::attach_bound(prefix.size(), source.size_of(source.head(subtree)));
   if (target_hop.id == from.id) {

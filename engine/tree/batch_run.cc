@@ -113,11 +113,10 @@ BatchRun::Outcome BatchRun::locate(bool whole_way) {
 }
 
 BatchRun::Outcome BatchRun::go(std::string_view key, bool prefix, bool whole_way, Tree::Hop& from,
-                               art::Found& found) {
+                               art::Found& found, art::PrefixSpot& spot) {
   way_.clear();
   if (whole_way) from = {};
   std::vector<Tree::Hop>* const path = whole_way ? &way_ : nullptr;
-  art::PrefixSpot spot;
   const Tree::Step step = prefix ? tree_.descend_prefix(key, from, blob_, spot, path)
                                  : tree_.descend(key, from, blob_, found, path);
   if (step == Tree::Step::kMiss) return Outcome::kMiss;
@@ -130,13 +129,15 @@ BatchRun::Outcome BatchRun::go(std::string_view key, bool prefix, bool whole_way
 
 BatchRun::Outcome BatchRun::locate_step(const Step& step, Place& place, bool whole_way) {
   const Outcome first =
-      go(batch_.key(step), step.is_structural(), whole_way, place.from, place.found);
+      go(batch_.key(step), step.is_structural(), whole_way, place.from, place.found, place.spot);
   if (first != Outcome::kApplied) return first;
   place.blob = add_way(place.from, whole_way);
   place.second = place.blob;
   if (step.is_move()) {
-    art::Found unused;
-    const Outcome second = go(batch_.data(step), false, whole_way, place.second_from, unused);
+    art::Found found;
+    art::PrefixSpot unused;
+    const Outcome second =
+        go(batch_.data(step), false, whole_way, place.second_from, found, unused);
     if (second != Outcome::kApplied) return second;
     place.second = add_way(place.second_from, whole_way);
   }
@@ -284,6 +285,7 @@ void BatchRun::plan_exclusive() {
 
 // Where the prefix of a structural step leads in its blob.
 art::PrefixSpot BatchRun::spot_of(const Step& step, const Place& place) const {
+  if (found_stands_) return place.spot;
   const Target& target = targets_[place.blob];
   return art::find_prefix(editor(target), batch_.key(step), target.hop.depth);
 }

@@ -65,7 +65,8 @@ class BatchRun {
     // Where the last attempt's searches got to: the next one goes on from there, so that a batch
     // makes headway with frames for its targets alone.
     Tree::Hop from, second_from;
-    art::Found found;  // what the search for the key found; not for a prefix
+    art::Found found;      // what the search for the key found
+    art::PrefixSpot spot;  // the same for a structural step's
   };
   enum class Outcome : std::uint8_t {
     kApplied,
@@ -89,7 +90,8 @@ class BatchRun {
   Outcome locate_step(const Step& step, Place& place, bool whole_way);
   // Brings `from` to the blob where the search for the key ends; with `whole_way`, way_ gets all
   // blobs on the way to it.
-  Outcome go(std::string_view key, bool prefix, bool whole_way, Tree::Hop& from, art::Found& found);
+  Outcome go(std::string_view key, bool prefix, bool whole_way, Tree::Hop& from, art::Found& found,
+             art::PrefixSpot& spot);
   std::size_t add_target(const Tree::Hop& hop);
   // Returns the index of the blob where the search ended.
   std::size_t add_way(const Tree::Hop& end, bool whole_way);
@@ -132,8 +134,8 @@ class BatchRun {
   void apply_step(const Step& step, const Place& place, bool exclusive);
   void put_value(const Tree::Hop& hop, const Step& step);
   void patch_value(const Tree::Hop& hop, const Step& step, const Place& place);
-  void erase_key(const Tree::Hop& hop, const Step& step);
-  void erase_prefix(const Tree::Hop& hop, std::string_view prefix);
+  void erase_key(const Tree::Hop& hop, const Step& step, const Place& place);
+  void erase_prefix(const Tree::Hop& hop, std::string_view prefix, const art::PrefixSpot& spot);
   void move(const Tree::Hop& from, const Tree::Hop& to, const Step& step);
   void move_to_new_blob(art::Editor& from, art::Ref subtree, const Tree::Hop& to,
                         std::string_view prefix);

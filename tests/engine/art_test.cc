@@ -202,7 +202,7 @@ BOOST_AUTO_TEST_CASE(a_moved_subtree_keeps_its_keys_under_the_new_prefix) {
       const auto target = oracle.lower_bound(to);
       if (target != oracle.end() && target->first.starts_with(to)) continue;
       compact(blob.editor);
-      const Ref subtree = detach(blob.editor, from, 0);
+      const Ref subtree = detach(blob.editor, from, 0, find_prefix(blob.editor, from, 0));
       Oracle moved;
       for (auto at = oracle.lower_bound(from); at != oracle.end() && at->first.starts_with(from);
            at = oracle.erase(at)) {
