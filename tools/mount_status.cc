@@ -10,6 +10,7 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 #include <numeric>
+#include <utility>
 #include <vector>
 
 #include "fs/fuse/status.h"
@@ -44,8 +45,9 @@ std::vector<Opcode> kinds(const MountStatus& status) {
   for (const Opcode& opcode : kOpcodes) {
     if (status.requests[opcode.number] != 0) out.push_back(opcode);
   }
-  std::ranges::stable_sort(
-      out, [&](auto a, auto b) { return status.requests[a.number] > status.requests[b.number]; });
+  std::ranges::sort(out, {}, [&](const Opcode& opcode) {
+    return std::pair(~status.requests[opcode.number], opcode.number);
+  });
   return out;
 }
 
