@@ -37,6 +37,7 @@ class Bytes {
   std::string_view view() const { return {buffer_.data(), buffer_.size()}; }
   operator std::string_view() const { return view(); }
   operator std::string() const { return std::string(view()); }
+  friend bool operator==(const Bytes& a, const Bytes& b) { return a.view() == b.view(); }
   friend bool operator==(const Bytes& a, std::string_view b) { return a.view() == b; }
   friend std::string operator+(const Bytes& a, std::string_view b) {
     return std::string(a.view()).append(b);
