@@ -219,11 +219,13 @@ class Filesystem {
   // ops.cc: what several operations need
   Outcome<Node*> directory_node(Ino ino);
   Outcome<Dir> load_directory(const Caller& caller, Ino ino);
-  Outcome<Inode> load_inode(const Caller& caller, std::string_view key, Ino ino);
+  Outcome<Inode> load_inode(const Caller& caller, std::string_view key, Ino ino,
+                            Parts parts = Parts::kAll);
   Outcome<std::string> load_value(const Caller& caller, std::string_view key);
   Outcome<void> load_record(const Caller& caller, std::string_view key, Record& out);
   Located locate(const Node& node);
-  Outcome<Inode> load(const Caller& caller, const Node& node, const Located& at);
+  Outcome<Inode> load(const Caller& caller, const Node& node, const Located& at,
+                      Parts parts = Parts::kAll);
   Outcome<void> save(const Caller& caller, const Located& at, const Inode& before,
                      const Inode& after, holt::Batch& batch);
   Outcome<holt::Lsn> apply(const Caller& caller, const holt::Batch& batch);

@@ -33,38 +33,38 @@ holt::Result<Inode> corrupt(std::string_view what, std::string_view value) {
 }
 
 // False unless the extents are those of a file of this size.
-bool decode_extents(std::string_view bytes, Inode& inode) {
+bool decode_extents(std::string_view bytes, Parts parts, Inode& inode) {
   const std::size_t count = bytes.size() / sizeof(DiskExtent);
   if (bytes.size() % sizeof(DiskExtent) != 0 || count == 0 || count > kMaxExtents) return false;
   std::uint64_t size = 0;
-  inode.extents.reserve(count);
+  if (parts == Parts::kAll) inode.extents.reserve(count);
   for (; !bytes.empty(); bytes.remove_prefix(sizeof(DiskExtent))) {
     const auto disk = read_disk<DiskExtent>(bytes);
     const Extent extent{disk.segment, disk.offset, disk.length, disk.checksum};
     if (extent.length == 0) return false;
     size += extent.length;
-    inode.extents.push_back(extent);
+    if (parts == Parts::kAll) inode.extents.push_back(extent);
   }
   return size == inode.size && inode.blocks == blocks_of(size);
 }
 
-bool decode_file(std::string_view tail, Inode& inode) {
+bool decode_file(std::string_view tail, Parts parts, Inode& inode) {
   if (tail.size() < sizeof(DiskFileTail)) return false;
   const auto file = read_disk<DiskFileTail>(tail);
   inode.size = file.size;
   inode.blocks = file.blocks;
   tail.remove_prefix(sizeof file);
-  return inode.placement == Placement::kPacked ? decode_extents(tail, inode) : tail.empty();
+  return inode.placement == Placement::kPacked ? decode_extents(tail, parts, inode) : tail.empty();
 }
 
 // The part behind the fixed one, by type. False when it does not fit the type.
-bool decode_tail(std::string_view tail, Inode& inode) {
+bool decode_tail(std::string_view tail, Parts parts, Inode& inode) {
   switch (inode.mode & S_IFMT) {
     case S_IFDIR:
       if (tail.size() != sizeof(DiskDirectoryTail)) return false;
       inode.entries = read_disk<DiskDirectoryTail>(tail).entries;
       return true;
-    case S_IFREG: return decode_file(tail, inode);
+    case S_IFREG: return decode_file(tail, parts, inode);
     case S_IFCHR:
     case S_IFBLK: {
       if (tail.size() != sizeof(DiskDeviceTail)) return false;
@@ -74,7 +74,7 @@ bool decode_tail(std::string_view tail, Inode& inode) {
       return true;
     }
     case S_IFLNK:
-      inode.target = tail;
+      if (parts == Parts::kAll) inode.target = tail;
       inode.size = tail.size();
       return !tail.empty();
     case S_IFIFO:
@@ -116,7 +116,7 @@ Record encode(const Inode& inode) {
   return out;
 }
 
-holt::Result<Inode> decode_inode(std::string_view value) {
+holt::Result<Inode> decode_inode(std::string_view value, Parts parts) {
   if (value.size() < sizeof(DiskInode)) return corrupt("is too short", value);
   const auto disk = read_disk<DiskInode>(value);
   if (disk.tag != static_cast<unsigned char>(Tag::kInode)) return corrupt("has a bad tag", value);
@@ -135,7 +135,7 @@ holt::Result<Inode> decode_inode(std::string_view value) {
   inode.ctime = from_disk(disk.ctime);
   inode.flags = disk.flags;
   inode.placement = static_cast<Placement>(disk.placement);
-  if (!decode_tail(value.substr(sizeof disk), inode)) {
+  if (!decode_tail(value.substr(sizeof disk), parts, inode)) {
     return corrupt(fmt::format("does not fit mode 0{:o}", inode.mode), value);
   }
   return inode;

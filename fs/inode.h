@@ -166,8 +166,11 @@ struct Marker {
 using Record = Bytes<256>;
 
 Record encode(const Inode& inode);
+// What of a record is wanted. Without its lists (target and extents) it needs no memory from the
+// heap, and must not be encoded again.
+enum class Parts : std::uint8_t { kAll, kAttributes };
 // kCorrupt when the bytes are no inode record.
-holt::Result<Inode> decode_inode(std::string_view value);
+holt::Result<Inode> decode_inode(std::string_view value, Parts parts = Parts::kAll);
 
 Record encode(const Marker& marker);
 // The marker that a value under a dentry key is, or stands for: a full record yields tag kInode.

@@ -5,7 +5,7 @@ namespace holtfs {
 
 Outcome<Attr> Filesystem::getattr(const Caller& caller, Ino ino) {
   return read_inode(ino, [&](Node& node, const Located& at) -> Outcome<Attr> {
-    const Outcome<Inode> inode = load(caller, node, at);
+    const Outcome<Inode> inode = load(caller, node, at, Parts::kAttributes);
     if (!inode) return fail(inode.error());
     return shown(*inode);
   });

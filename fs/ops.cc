@@ -89,10 +89,11 @@ Outcome<void> Filesystem::load_record(const Caller& caller, std::string_view key
   }
 }
 
-Outcome<Inode> Filesystem::load_inode(const Caller& caller, std::string_view key, Ino ino) {
+Outcome<Inode> Filesystem::load_inode(const Caller& caller, std::string_view key, Ino ino,
+                                      Parts parts) {
   Record record;
   if (const auto got = load_record(caller, key, record); !got) return fail(got.error());
-  holt::Result<Inode> inode = decode_inode(record);
+  holt::Result<Inode> inode = decode_inode(record, parts);
   if (!inode) return fail(inode.error());
   // Somebody else's record under this name: the caller's number is of a file that is gone.
   if (inode->ino != ino) return fail(ESTALE);
@@ -123,9 +124,10 @@ schema::Key Filesystem::Located::xattr_prefix() const {
   return {};
 }
 
-Outcome<Inode> Filesystem::load(const Caller& caller, const Node& node, const Located& at) {
+Outcome<Inode> Filesystem::load(const Caller& caller, const Node& node, const Located& at,
+                                Parts parts) {
   if (at.orphan != nullptr) return at.orphan->inode;
-  return load_inode(caller, at.key, node.ino);
+  return load_inode(caller, at.key, node.ino, parts);
 }
 
 Outcome<holt::Lsn> Filesystem::apply(const Caller& caller, const holt::Batch& batch) {
@@ -151,7 +153,7 @@ Outcome<Entry> Filesystem::entry_of(const Caller& caller, Node& dir, std::string
   const holt::Result<Marker> marker = decode_marker(value);
   if (!marker) return fail(marker.error());
   if (marker->tag == Tag::kInode) {
-    const holt::Result<Inode> inode = decode_inode(value);
+    const holt::Result<Inode> inode = decode_inode(value, Parts::kAttributes);
     if (!inode) return fail(inode.error());
     nodes_.acquire(inode->ino, Place::kEntry, &dir, name);
     return Entry{shown(*inode)};
@@ -159,7 +161,7 @@ Outcome<Entry> Filesystem::entry_of(const Caller& caller, Node& dir, std::string
   const bool is_link = marker->tag == Tag::kLink;
   const schema::Key key = is_link ? schema::link_key(marker->ino)
                                   : schema::inode_key(schema::child_prefix(prefix, name));
-  const Outcome<Inode> inode = load_inode(caller, key, marker->ino);
+  const Outcome<Inode> inode = load_inode(caller, key, marker->ino, Parts::kAttributes);
   if (!inode) {
     if (inode.error() == kWouldWait) return fail(kWouldWait);
     log_error("dentry {} of inode {} leads nowhere", name, number_of(marker->ino));

@@ -97,6 +97,20 @@ BOOST_FIXTURE_TEST_CASE(getattr_takes_none, Allocations) {
   BOOST_TEST(each([&](const std::string&) { (void)fs->getattr(who, parent); }) == 0);
 }
 
+BOOST_FIXTURE_TEST_CASE(contents_and_targets_change_nothing_about_that, Allocations) {
+  create_all();
+  const Ino file = fs->lookup(who, parent, names.front())->attr.ino;
+  BOOST_REQUIRE(fs->write(who, file, 0, std::string(3901, 'x'), false));
+  const std::string target(100, 't');
+  const Ino link = fs->symlink(who, parent, "link", target)->attr.ino;
+  BOOST_TEST(each([&](const std::string&) {
+               (void)fs->getattr(who, file);
+               (void)fs->getattr(who, link);
+               (void)fs->lookup(who, parent, names.front());
+               (void)fs->lookup(who, parent, "link");
+             }) == 0);
+}
+
 BOOST_FIXTURE_TEST_CASE(chmod_takes_none, Allocations) {
   create_all();
   const Ino file = fs->lookup(who, parent, names.front())->attr.ino;
