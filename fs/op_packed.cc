@@ -303,8 +303,9 @@ Outcome<void> Filesystem::unpack(const Caller& caller, const Inode& before) {
   if (!room) return room;
   const Outcome<HostFileRef> file = bulk_->open_or_create(before.ino);
   if (!file) return fail(file.error());
-  Outcome<void> written =
-      with_space(caller, [&] { return (*file)->write_all(*bytes, 0, bulk_->shown(before.ino)); });
+  Outcome<void> written = with_space(once_claimed(caller), [&] {
+    return (*file)->write_all(*bytes, 0, bulk_->shown(before.ino));
+  });
   if (written && promised) written = (*file)->sync(bulk_->shown(before.ino));
   if (!written) return undo_contents(caller, before.ino, written.error());
   const auto extent = (*file)->extent();
@@ -315,7 +316,8 @@ Outcome<void> Filesystem::unpack(const Caller& caller, const Inode& before) {
     after.blocks = extent->blocks;
     return Outcome<void>();
   };
-  const Outcome<Inode> inode = change_inode(caller, before.ino, follow, Lazily::kNo, &claim);
+  const Outcome<Inode> inode =
+      change_inode(once_claimed(caller), before.ino, follow, Lazily::kNo, &claim);
   if (!inode) return undo_contents(caller, before.ino, inode.error());
   ledger_.add_dead(before.extents, store_->applied());
   return {};

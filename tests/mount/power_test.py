@@ -182,6 +182,30 @@ class Power(harness.MountedTest):
         self.lose_power()
         self.assertEqual({name: self.content(name) for name in os.listdir(self.mnt)}, expected)
 
+    def test_contents_give_no_space_back_before_their_removal_is_durable(self):
+        self.mount("commit=3600")
+        contents = {str(i): os.urandom(100000) for i in range(40)}
+        for name, content in contents.items():
+            with open(self.path(name), "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        directory = os.open(self.mnt, os.O_RDONLY)
+        os.fsync(directory)
+        os.close(directory)
+        segments = os.path.join(self.store, "segments")
+
+        def blocks():
+            return sum(entry.stat().st_blocks for entry in os.scandir(segments))
+
+        full = blocks()
+        for name in contents:
+            os.unlink(self.path(name))
+        harness.wait_until(lambda: blocks() < full / 2)
+        self.lose_power()
+        for name in os.listdir(self.mnt):
+            self.assertEqual(self.content(name), contents[name])
+
     def test_a_replaced_file_is_old_or_new(self):
         self.mount("commit=3600")
         for round_ in range(10):
