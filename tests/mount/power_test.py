@@ -202,6 +202,10 @@ class Power(harness.MountedTest):
         for name in contents:
             os.unlink(self.path(name))
         harness.wait_until(lambda: blocks() < full / 2)
+        for entry in os.scandir(segments):
+            segment = os.open(entry.path, os.O_RDONLY)
+            os.fsync(segment)  # so that the disk has the holes
+            os.close(segment)
         self.lose_power()
         for name in os.listdir(self.mnt):
             self.assertEqual(self.content(name), contents[name])
