@@ -174,12 +174,18 @@ std::string describe(const MountOptions& options) {
   const auto size = [](std::uint64_t bytes) {
     return bytes % (1u << 20) == 0 ? fmt::format("{}M", bytes >> 20) : std::to_string(bytes);
   };
-  std::string out = fmt::format("{},{},io_uring={},cache={},commit={},{},{},{},readdirplus={}",
-                                options.read_only ? "ro" : "rw", options.sync ? "sync" : "async",
-                                name_of(kUring, options.io_uring), size(options.cache_bytes),
-                                options.commit_ms / 1000, name_of(kAtime, options.atime),
-                                options.diratime ? "diratime" : "nodiratime",
-                                options.acl ? "acl" : "noacl", name_of(kPlus, options.readdirplus));
+  const char* const sync = options.sync_contents ? "sync" : options.sync ? "dirsync" : "async";
+  std::string out = fmt::format(
+      "{},{},io_uring={},cache={},commit={},{},{},{},{},readdirplus={}",
+      options.read_only ? "ro" : "rw", sync, name_of(kUring, options.io_uring),
+      size(options.cache_bytes), options.commit_ms / 1000, name_of(kAtime, options.atime),
+      options.diratime ? "diratime" : "nodiratime", options.lazytime ? "lazytime" : "nolazytime",
+      options.acl ? "acl" : "noacl", name_of(kPlus, options.readdirplus));
+  const Limits& limits = options.limits;
+  if (limits.blocks != Limits::kNone) {
+    out += ",size=" + size(static_cast<std::uint64_t>(limits.blocks) * 512);
+  }
+  if (limits.inodes != Limits::kNone) out += fmt::format(",inodes={}", limits.inodes);
   for (const std::string& passed : options.passed) {
     if (!contains(kTold, passed)) out += "," + passed;
   }

@@ -94,8 +94,8 @@ class Status(harness.MountedTest):
         self.assertTrue(0 < cache["bytes"] <= cache["limit"])
 
     def test_the_options_shown_can_be_given_again_and_are_in_force(self):
-        given = ["sync", "cache=32M", "commit=7", "strictatime", "nodiratime", "noacl",
-                 "readdirplus=no", "nosuid"]
+        given = ["dirsync", "cache=32M", "commit=7", "strictatime", "nodiratime", "lazytime",
+                 "noacl", "readdirplus=no", "size=100M", "inodes=1000", "nosuid"]
         self.remount(*given)
         shown = self.status()["options"].split(",")
         self.assertLessEqual(set(given), set(shown))
