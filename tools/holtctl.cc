@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/holt.h"
+#include "fs/data/segments.h"
 #include "fs/schema.h"
 #include "fs/state.h"
 #include "tools/command_line.h"
@@ -29,6 +30,15 @@ std::string time_text(holtfs::Time t) {
   return fmt::format("{}.{:09}", ts.tv_sec, ts.tv_nsec);
 }
 
+const char* name_of(holtfs::Placement placement) {
+  switch (placement) {
+    case holtfs::Placement::kNone: return "none";
+    case holtfs::Placement::kBulk: return "bulk";
+    case holtfs::Placement::kPacked: return "packed";
+  }
+  return "unknown";
+}
+
 void add_inode(const holtfs::Inode& inode, Json& out) {
   out["ino"] = holtfs::number_of(inode.ino);
   out["mode"] = fmt::format("{:07o}", inode.mode);
@@ -45,7 +55,13 @@ void add_inode(const holtfs::Inode& inode, Json& out) {
   if (inode.is_regular()) {
     out["size"] = inode.size;
     out["blocks"] = inode.blocks;
-    out["placement"] = inode.placement == holtfs::Placement::kBulk ? "bulk" : "none";
+    out["placement"] = name_of(inode.placement);
+    for (const holtfs::Extent& extent : inode.extents) {
+      out["extents"].push_back({{"segment", extent.segment},
+                                {"offset", extent.offset},
+                                {"length", extent.length},
+                                {"checksum", fmt::format("{:016x}", extent.checksum)}});
+    }
   }
   if (S_ISLNK(inode.mode)) out["target"] = shown(inode.target);
   if (S_ISCHR(inode.mode) || S_ISBLK(inode.mode)) {
@@ -82,6 +98,17 @@ void add_state(std::string_view value, Json& out) {
   out["next_ino"] = state->next_ino;
   out["inodes"] = state->inodes;
   out["blocks"] = state->blocks;
+}
+
+void add_segment(std::uint32_t number, std::string_view value, Json& out) {
+  out["segment"] = number;
+  const auto state = holtfs::decode_segment(number, value);
+  if (!state) {
+    out["error"] = state.error().to_string();
+    return;
+  }
+  out["live"] = state->live;
+  out["durable"] = state->durable;
 }
 
 Json describe(std::string_view key, std::string_view value) {
@@ -121,6 +148,16 @@ Json describe(std::string_view key, std::string_view value) {
     case KeyKind::kEntryXattr:
       out["kind"] = "xattr";
       out["path"] = shown(path);
+      break;
+    case KeyKind::kLogged:
+      out["kind"] = "logged";
+      out["segment"] = parsed->segment;
+      out["offset"] = parsed->offset;
+      out["bytes"] = value.size();
+      break;
+    case KeyKind::kSegment:
+      out["kind"] = "segment";
+      add_segment(parsed->segment, value, out);
       break;
   }
   if (!parsed->attr.empty()) {

@@ -1,5 +1,6 @@
 """Goal: the daemon starts, refuses, ends and leaves its store as an administrator expects."""
 
+import json
 import os
 import shutil
 import signal
@@ -29,6 +30,17 @@ def run(*words):
 class Life(harness.MountedTest):
     def holtfs(self, *words):
         return run(harness.ARGS.holtfs, *words)
+
+    def test_dump_says_where_contents_are(self):
+        self.make("file", content=b"x" * 1000)
+        self.unmount()
+        lines = run(harness.ARGS.holtctl, "dump", self.store).stdout.splitlines()
+        lines = [json.loads(line) for line in lines]
+        (file,) = [line for line in lines if line.get("path") == "/file"]
+        (extent,) = file["extents"]
+        self.assertEqual((file["placement"], extent["length"]), ("packed", 1000))
+        (segment,) = [line for line in lines if line["kind"] == "segment"]
+        self.assertEqual((segment["segment"], segment["live"]), (extent["segment"], 1000))
 
     def test_it_is_in_the_background_and_mounted_when_the_command_returns(self):
         self.assertTrue(os.path.ismount(self.mnt))
