@@ -3,6 +3,7 @@
 // Crash model: the process dies, and of the segments any part is lost that no sync covered: the
 // tests cut off, spoil or remove it.
 #include <fstream>
+#include <thread>
 
 #include "tests/fs/packed_fixture.h"
 
@@ -200,6 +201,36 @@ BOOST_FIXTURE_TEST_CASE(joining_promised_pieces_does_not_endanger_them, PackedCr
       [&] { cut(1, std::max<std::size_t>(kMaxExtents, 33) * piece.size()); });
   for (std::size_t i = 0; i <= kMaxExtents; ++i) expected += piece;
   BOOST_TEST(read(at("f"), 1 << 20) == expected);
+}
+
+// Whoever syncs while another appends is promised what was there when he asked, wherever the other
+// moves it to meanwhile.
+BOOST_FIXTURE_TEST_CASE(a_sync_beside_appends_keeps_its_promise, PackedCrash) {
+  const std::string note = folder.path + "/promised";
+  for (int round = 1; round <= 15; ++round) {
+    const std::string name = std::to_string(round);
+    in_dying_process(
+        [&] {
+          const Ino file = create(kRootIno, name);
+          std::thread appender([&] {
+            for (std::uint64_t size = 0; size < 60'000; size += 10) write(file, "0123456789", size);
+          });
+          std::uint64_t promised = 0;
+          for (int i = 0; i < round * 20; ++i) {
+            const std::uint64_t size = attr(file).size;
+            if (!fs->sync_contents(file)) _exit(1);
+            promised = size;
+          }
+          std::ofstream(note) << promised << std::flush;
+          _exit(0);
+        },
+        [&] { lose_all_segments(); });
+    std::uint64_t promised = 0;
+    std::ifstream(note) >> promised;
+    BOOST_TEST(attr(at(name)).size >= promised);
+    // What is left would be lost with the segments the next time.
+    BOOST_REQUIRE(fs->unlink(who, kRootIno, name));
+  }
 }
 
 BOOST_FIXTURE_TEST_CASE(a_replaced_file_is_old_or_new, PackedCrash) {
