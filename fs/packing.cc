@@ -6,7 +6,7 @@
 //   P3  an extent dies when the change that let go of it is durable: it is not punched or removed
 //       before.
 #include <algorithm>
-#include <set>
+#include <map>
 
 #include "fs/log.h"
 #include "fs/ops.h"
@@ -47,9 +47,13 @@ bool Filesystem::keep_segments(Tidying when) {
   is_keeping_ = true;
   std::vector<std::uint32_t> moved;
   const Outcome<void> synced = segments_->sync_all(moved);
+  std::map<std::uint32_t, std::uint64_t> durable;
+  for (const SegmentState& state : segments_->states()) {
+    if (state.exists) durable[state.number] = state.durable;
+  }
   const auto logged = ledger_.take_logged([&](const PackLedger::Logged& place) {
-    return place.end() <= segments_->state_of(place.segment).durable ||
-           !segments_->state_of(place.segment).exists;
+    const auto mark = durable.find(place.segment);
+    return mark == durable.end() || place.end() <= mark->second;
   });
   bool ok = synced.has_value();
   holt::Batch batch;

@@ -37,7 +37,7 @@ class PackLedger {
   bool is_logged(const Extent& extent) const;
   bool has_logged(std::uint32_t segment) const;
   std::uint64_t logged_bytes() const { return logged_bytes_.load(std::memory_order_relaxed); }
-  // Takes those out for which `done` says true.
+  // Takes those out for which `done`, which takes no lock, says true.
   std::vector<Logged> take_logged(const std::function<bool(const Logged&)>& done);
 
  private:

@@ -2,6 +2,7 @@
 // that are missing; never other bytes.
 // Crash model: the process dies, and of the segments any part is lost that no sync covered: the
 // tests cut off, spoil or remove it.
+#include <atomic>
 #include <fstream>
 #include <thread>
 
@@ -206,30 +207,40 @@ BOOST_FIXTURE_TEST_CASE(joining_promised_pieces_does_not_endanger_them, PackedCr
 // Whoever syncs while another appends is promised what was there when he asked, wherever the other
 // moves it to meanwhile.
 BOOST_FIXTURE_TEST_CASE(a_sync_beside_appends_keeps_its_promise, PackedCrash) {
+  constexpr int kFiles = 150;
   const std::string note = folder.path + "/promised";
-  for (int round = 1; round <= 15; ++round) {
-    const std::string name = std::to_string(round);
-    in_dying_process(
-        [&] {
-          const Ino file = create(kRootIno, name);
-          std::thread appender([&] {
-            for (std::uint64_t size = 0; size < 60'000; size += 10) write(file, "0123456789", size);
-          });
-          std::uint64_t promised = 0;
-          for (int i = 0; i < round * 20; ++i) {
-            const std::uint64_t size = attr(file).size;
-            if (!fs->sync_contents(file)) _exit(1);
-            promised = size;
-          }
-          std::ofstream(note) << promised << std::flush;
-          _exit(0);
-        },
-        [&] { lose_all_segments(); });
+  const auto promised_while_it_grows = [&](Ino file, std::uint64_t enough) {
+    std::atomic<bool> over{false};
+    std::thread appender([&] {
+      for (std::uint64_t size = 0; !over && size < 30'000; size += 10) {
+        if (!fs->write(who, file, size, "0123456789", false)) _exit(1);
+      }
+    });
     std::uint64_t promised = 0;
-    std::ifstream(note) >> promised;
-    BOOST_TEST(attr(at(name)).size >= promised);
-    // What is left would be lost with the segments the next time.
-    BOOST_REQUIRE(fs->unlink(who, kRootIno, name));
+    while (promised < enough) {
+      promised = attr(file).size;
+      if (!fs->sync_contents(file)) _exit(1);
+    }
+    over = true;
+    appender.join();
+    return promised;
+  };
+  in_dying_process(
+      [&] {
+        std::ofstream out(note);
+        for (int i = 0; i < kFiles; ++i) {
+          out << promised_while_it_grows(create(kRootIno, std::to_string(i)), 500 + i * 71 % 20'000)
+              << ' ';
+        }
+        out << std::flush;
+        _exit(0);
+      },
+      [&] { lose_all_segments(); });
+  std::ifstream in(note);
+  for (int i = 0; i < kFiles; ++i) {
+    std::uint64_t promised = 0;
+    BOOST_REQUIRE(in >> promised);
+    BOOST_TEST(attr(at(std::to_string(i))).size >= promised);
   }
 }
 

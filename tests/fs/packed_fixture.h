@@ -61,7 +61,7 @@ struct Packed : Fixture {
       const auto report = check(**store, folder.path + "/store", true);
       BOOST_REQUIRE(report);
       BOOST_TEST(report->clean);
-      BOOST_TEST(report->problems.empty(), report->problems.front());
+      for (const std::string& problem : report->problems) BOOST_ERROR(problem);
       holt::Cursor cursor = (*store)->scan({.prefix = schema::segment_space()});
       while (*cursor.next()) {
         const std::uint32_t number = schema::parse_key(cursor.key())->segment;
