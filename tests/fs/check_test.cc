@@ -158,3 +158,39 @@ BOOST_FIXTURE_TEST_CASE(host_files, HostFileDamage) {
   std::filesystem::remove(host);
   expect("/dir/file (inode " + std::to_string(number_of(file_ino)) + ") has lost its host file");
 }
+
+BOOST_FIXTURE_TEST_CASE(packed_contents, Damage) {
+  const Inode file = inode(file_key);
+  BOOST_REQUIRE(file.extents.size() == 1u);
+  const auto put_changed = [&](auto change) {
+    Inode changed = file;
+    std::vector<Extent> extents = changed.extents;
+    change(extents);
+    changed.set_extents(extents);
+    put(file_key, encode(changed));
+  };
+  put_changed([](std::vector<Extent>& extents) { extents.push_back(extents[0]); });
+  expect("share contents in segment 1");
+  expect("segment 1 is said to hold 8 bytes, files have 16 there");
+  put_changed([](std::vector<Extent>& extents) { extents[0].offset = 1; });
+  expect("/dir/file has contents behind the end of segment 1");
+  put_changed([](std::vector<Extent>& extents) { extents[0].segment = 9; });
+  expect("/dir/file has contents in segment 9, which does not exist");
+  expect("nothing is known of segment 9");
+  put(file_key, encode(file));
+  put(schema::logged_key(1, 0), "contents");
+  expect("1 pieces of contents are left in the log");
+  put(schema::segment_key(1), "?");
+  expect("what is known of segment 1 is damaged");
+}
+
+BOOST_FIXTURE_TEST_CASE(packed_contents_are_read_where_that_is_asked_for, Damage) {
+  Inode file = inode(file_key);
+  file.extents[0].checksum ^= 1;
+  put(file_key, encode(file));
+  BOOST_TEST(found() == "");
+  const auto report = check(*store, path(), true);
+  BOOST_REQUIRE(report);
+  BOOST_REQUIRE(report->problems.size() == 1u);
+  BOOST_TEST(report->problems[0] == "/dir/file has 8 bytes in segment 1 that are damaged");
+}

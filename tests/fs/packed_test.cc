@@ -265,3 +265,20 @@ BOOST_FIXTURE_TEST_CASE(a_write_for_which_the_host_has_no_room_changes_nothing, 
   BOOST_TEST(read(file) == std::string(1000, 'a') + std::string(5000, 'c'));
   BOOST_TEST(record("f").extents[1].offset == first.end());
 }
+
+BOOST_FIXTURE_TEST_CASE(requests_that_may_not_wait_are_served_from_memory, Packed) {
+  const Caller hasty{.who = {}, .wait = holt::Wait::kNo};
+  const Ino file = create(kRootIno, "f");
+  BOOST_TEST(*fs->write(hasty, file, 0, "contents", false) == 8u);
+  BOOST_TEST(*fs->write(hasty, file, 2, "NT", false) == 2u);
+  std::string out(8, '\0');
+  BOOST_TEST(*fs->read(hasty, file, 0, out) == 8u);
+  BOOST_TEST(out == "coNTents");
+  BOOST_TEST(fs->sync_at_once(file));
+  BOOST_TEST(keys_in_log() == 1);
+  // What has to be durable before the record changes is for those who may wait.
+  BOOST_TEST(code(fs->write(hasty, file, 100'000, "x", false)) == value_of(kWouldWait));
+  BOOST_TEST((record("f").placement == Placement::kPacked));
+  BOOST_TEST(*fs->write(who, file, 100'000, "x", false) == 1u);
+  BOOST_TEST(read(file, 8) == "coNTents");
+}
