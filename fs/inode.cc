@@ -41,7 +41,7 @@ bool decode_extents(std::string_view bytes, Parts parts, Inode& inode) {
   for (; !bytes.empty(); bytes.remove_prefix(sizeof(DiskExtent))) {
     const auto disk = read_disk<DiskExtent>(bytes);
     const Extent extent{disk.segment, disk.offset, disk.length, disk.checksum};
-    if (extent.length == 0) return false;
+    if (extent.length == 0 || extent.end() > kSegmentBytes) return false;
     size += extent.length;
     if (parts == Parts::kAll) inode.extents.push_back(extent);
   }

@@ -74,6 +74,7 @@ struct Extent {
   bool operator==(const Extent&) const = default;
 };
 inline constexpr std::size_t kMaxExtents = 16;  // of one file
+inline constexpr std::uint32_t kSegmentBytes = 64u << 20;
 
 struct DiskInode {
   unsigned char tag;

@@ -44,7 +44,7 @@ holt::Result<std::vector<std::string>> Filesystem::restore_logged() {
     if (!more) return holt::pass(more);
     if (!*more) return keys;
     const auto key = schema::parse_key(cursor.key());
-    if (!key) continue;
+    if (!key || std::uint64_t{key->offset} + cursor.value().size() > kSegmentBytes) continue;
     keys.emplace_back(cursor.key());
     const auto done = segments_->restore(key->segment, key->offset, cursor.value());
     if (!done) return holt::fail_errno(value_of(done.error()), "cannot restore a segment");

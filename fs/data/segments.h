@@ -42,8 +42,6 @@
 
 namespace holtfs {
 
-inline constexpr std::uint32_t kSegmentBytes = 64u << 20;
-
 // The value of NUL S be64(segment).
 struct DiskSegment {
   holt::Le64 live;     // bytes that files refer to; right only when unmounted in order

@@ -76,6 +76,34 @@ BOOST_AUTO_TEST_CASE(damage_is_told_as_corruption) {
   BOOST_TEST(!decode_inode(bad).has_value());
 }
 
+BOOST_AUTO_TEST_CASE(extents_round_trip_and_have_to_fit) {
+  Inode file = sample(S_IFREG | 0644);
+  const std::vector<Extent> extents = {{1, 2, 600, 0x1234567890abcdef},
+                                       {4, kSegmentBytes - 5, 5, 6}};
+  file.set_extents(extents);
+  BOOST_TEST(file.size == 605);
+  BOOST_TEST(file.blocks == 2);
+  BOOST_TEST((file.placement == Placement::kPacked));
+  BOOST_TEST((round_trip(file).extents == extents));
+  const auto refused = [&](auto change) {
+    Inode changed = file;
+    change(changed);
+    return !decode_inode(encode(changed));
+  };
+  BOOST_TEST(refused([](Inode& inode) { inode.size = 606; }));
+  BOOST_TEST(refused([](Inode& inode) { inode.blocks = 8; }));
+  BOOST_TEST(refused([](Inode& inode) { inode.placement = Placement::kBulk; }));
+  BOOST_TEST(refused([](Inode& inode) { inode.extents[1].offset += 1; }));
+  BOOST_TEST(refused([](Inode& inode) { inode.set_extents({{1, 0, 5, 0}, {1, 5, 0, 0}}); }));
+  BOOST_TEST(refused([](Inode& inode) {
+    inode.set_extents(std::vector<Extent>(kMaxExtents + 1, Extent{1, 0, 1, 0}));
+  }));
+  BOOST_TEST(refused([](Inode& inode) {
+    inode.set_extents({});
+    inode.placement = Placement::kPacked;
+  }));
+}
+
 BOOST_AUTO_TEST_CASE(markers_round_trip) {
   const auto back = decode_marker(encode(Marker{Tag::kLink, 8, Ino{1}}));
   BOOST_REQUIRE(back);

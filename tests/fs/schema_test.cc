@@ -21,6 +21,8 @@ BOOST_AUTO_TEST_CASE(keys_are_as_documented) {
   BOOST_TEST((schema::child_prefix("a/", "b") == "a/b/"s));
   BOOST_TEST((schema::link_key(Ino{0x0102}) == "\0I\0\0\0\0\0\0\1\2"s));
   BOOST_TEST((schema::state_key() == "\0A"s));
+  BOOST_TEST((schema::logged_key(0x0102, 3) == "\0D\0\0\0\0\0\0\1\2\0\0\0\0\0\0\0\3"s));
+  BOOST_TEST((schema::segment_key(0x0102) == "\0S\0\0\0\0\0\0\1\2"s));
 }
 
 BOOST_AUTO_TEST_CASE(parsing_returns_what_made_the_key) {
@@ -47,12 +49,38 @@ BOOST_AUTO_TEST_CASE(parsing_returns_what_made_the_key) {
   const auto link_xattr = schema::parse_key(link_xattr_key);
   BOOST_REQUIRE(link_xattr);
   BOOST_TEST(link_xattr->attr == "user.k");
+  const auto logged = schema::parse_key(schema::logged_key(0x2f000001, 0x2f));
+  BOOST_REQUIRE(logged);
+  BOOST_TEST((logged->kind == schema::KeyKind::kLogged));
+  BOOST_TEST(logged->segment == 0x2f000001u);
+  BOOST_TEST(logged->offset == 0x2fu);
+  const auto segment = schema::parse_key(schema::segment_key(7));
+  BOOST_REQUIRE(segment);
+  BOOST_TEST((segment->kind == schema::KeyKind::kSegment));
+  BOOST_TEST(segment->segment == 7u);
 }
 
 BOOST_AUTO_TEST_CASE(anything_else_is_no_key) {
-  for (const std::string& key :
-       {""s, "a"s, "a/b"s, "a/\0"s, "a\0i"s, "a/\0ix"s, "a/\0e"s, "a/\0X"s, "a/\0Xf"s, "a/\0Xf\0"s,
-        "a/\0q"s, "\0I"s, "\0I1234567"s, "\0I12345678y"s, "\0I12345678x"s, "\0B"s}) {
+  for (const std::string& key : {""s,
+                                 "a"s,
+                                 "a/b"s,
+                                 "a/\0"s,
+                                 "a\0i"s,
+                                 "a/\0ix"s,
+                                 "a/\0e"s,
+                                 "a/\0X"s,
+                                 "a/\0Xf"s,
+                                 "a/\0Xf\0"s,
+                                 "a/\0q"s,
+                                 "\0I"s,
+                                 "\0I1234567"s,
+                                 "\0I12345678y"s,
+                                 "\0I12345678x"s,
+                                 "\0B"s,
+                                 "\0S"s,
+                                 "\0S12345678"s,
+                                 "\0S\0\0\0\0\0\0\0"s,
+                                 "\0D\0\0\0\0\0\0\0\1"s}) {
     BOOST_CHECK_MESSAGE(!schema::parse_key(key), "taken for a key: " << key.size() << " bytes");
   }
 }
