@@ -45,13 +45,18 @@ class Power(harness.MountedTest):
         with open(self.image, "wb") as file:
             file.truncate(IMAGE_BYTES)
         run("mkfs.ext4", "-q", "-E", "lazy_itable_init=0,lazy_journal_init=0", self.image)
-        self.attach(self.image)
+        self.device = self.attach(self.image)
         self.store = os.path.join(self.disk, "store")
         run(harness.ARGS.mkfs, "-q", "--log-size", "16M", self.store)
 
     def attach(self, image):
-        run("mount", "-o", "loop", image, self.disk)
+        """Mounts the image; returns its device, which is there until the end of the test."""
+        device = subprocess.run(["losetup", "--find", "--show", image], check=True, text=True,
+                                stdout=subprocess.PIPE, timeout=harness.DEADLINE_S).stdout.strip()
+        self.addCleanup(run, "losetup", "--detach", device)
         self.addCleanup(self.detach)
+        run("mount", device, self.disk)
+        return device
 
     def detach(self):
         if os.path.ismount(self.disk):
@@ -65,7 +70,7 @@ class Power(harness.MountedTest):
         if self.daemon is not None:
             self.crash()
         self.detach()
-        self.attach(self.image)
+        run("mount", self.device, self.disk)
         self.mount()
 
     def tearDown(self):
