@@ -23,7 +23,7 @@ struct Threads : Fixture {
   void run(Work work) {
     std::vector<std::thread> threads;
     for (int t = 0; t < kThreads; ++t) {
-      threads.emplace_back([this, t, &work] {
+      threads.emplace_back([t, &work] {
         std::mt19937 random(test_seed() + static_cast<unsigned>(t));
         work(t, random);
       });
