@@ -279,6 +279,8 @@ class Filesystem {
   void count_nameless(Ino ino);  // REQUIRES: it has a node
   void count_gone(const Orphan& orphan);
   void count_named(const Orphan& orphan);
+  Outcome<std::optional<std::size_t>> read_bulk(const Caller& caller, Ino ino, std::uint64_t offset,
+                                                std::span<char> out, bool note_atime);
   std::unexpected<Errno> undo_contents(const Caller& caller, Ino ino, Errno why);
   Outcome<Inode> inode_of(const Caller& caller, Ino ino);
   // op_packed.cc

@@ -63,40 +63,48 @@ bool take_setid(const Caller& caller, Inode& inode) {
 
 Outcome<std::size_t> Filesystem::read(const Caller& caller, Ino ino, std::uint64_t offset,
                                       std::span<char> out, bool note_atime) {
-  if (!bulk_->is_open(ino)) {
-    const auto packed = read_packed(caller, ino, offset, out, note_atime);
-    if (!packed) return fail(packed.error());
-    if (*packed) {
-      make_room_for_times(caller);
-      return **packed;
-    }
+  // A guess: the record decides, and may come to say otherwise in between.
+  bool in_host_file = bulk_->is_open(ino);
+  while (true) {
+    const auto done = in_host_file ? read_bulk(caller, ino, offset, out, note_atime)
+                                   : read_packed(caller, ino, offset, out, note_atime);
+    if (!done) return fail(done.error());
+    in_host_file = !in_host_file;
+    if (!*done) continue;
+    make_room_for_times(caller);
+    return **done;
   }
-  bool noted = true;
-  const auto attempt = [&](bool& whole) -> Outcome<std::size_t> {
+}
+
+// Nothing when the file is a packed one.
+Outcome<std::optional<std::size_t>> Filesystem::read_bulk(const Caller& caller, Ino ino,
+                                                          std::uint64_t offset, std::span<char> out,
+                                                          bool note_atime) {
+  using Done = Outcome<std::optional<std::size_t>>;
+  bool noted = true, whole = false;
+  const auto attempt = [&]() -> Done {
     const Outcome<HostFileRef> file = bulk_->open(ino);
     if (!file) return fail(file.error());
     const Outcome<std::size_t> done = read_host(*file, ino, offset, out, caller.wait);
-    whole = done && *done == out.size();
-    if (!done) return done;
-    return read_inode(ino, [&](Node& node, const Located& at) -> Outcome<std::size_t> {
+    if (!done) return fail(done.error());
+    return read_inode(ino, [&](Node& node, const Located& at) -> Done {
       const Outcome<Inode> inode = load(caller, node, at);
       if (!inode) return fail(inode.error());
-      whole = whole || offset + *done >= inode->size;
+      if (inode->placement == Placement::kPacked) return std::nullopt;
+      whole = *done == out.size() || offset + *done >= inode->size;
       if (note_atime) noted = touch_atime(caller, at, *inode);
       // What is beyond is of a change that has not come to its record, or never will.
       return std::min<std::size_t>(*done, inode->size - std::min(inode->size, offset));
     });
   };
-  bool whole = false;
-  Outcome<std::size_t> done = attempt(whole);
+  Done done = attempt();
   if (!noted) touch_nameless(caller, ino);
-  make_room_for_times(caller);
-  if (!done || whole) return done;
+  if (!done || !*done || whole) return done;
   // The host file ended before the record says. Perhaps somebody is just writing.
   if (caller.wait == holt::Wait::kNo) return fail(kWouldWait);
   const auto data_lock = data_locks_.shared(ino);
-  done = attempt(whole);
-  if (!done || whole) return done;
+  done = attempt();
+  if (!done || !*done || whole) return done;
   log_error("inode {}: its contents are shorter than its record says", number_of(ino));
   return fail(EIO);
 }
@@ -170,7 +178,12 @@ Outcome<std::size_t> Filesystem::write(const Caller& caller, Ino ino, std::uint6
 // the record says, and no host file it does not speak of. REQUIRES: the file's data lock,
 // exclusively.
 std::unexpected<Errno> Filesystem::undo_contents(const Caller& caller, Ino ino, Errno why) {
-  if (why == kWouldWait) return fail(why);  // it will be done again
+  if (why == kWouldWait) {
+    // It will be done again, but others may change the file before.
+    const Outcome<Inode> inode = inode_of(caller, ino);
+    if (inode && inode->placement != Placement::kBulk) bulk_->remove(ino);
+    return fail(why);
+  }
   const Outcome<Inode> inode =
       read_inode(ino, [&](Node& node, const Located& at) -> Outcome<Inode> {
         return load({.who = caller.who, .wait = holt::Wait::kYes}, node, at);

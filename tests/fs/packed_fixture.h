@@ -23,6 +23,10 @@ struct Packed : Fixture {
   std::string segment_file(std::uint32_t number) const {
     return fmt::format("{}/store/segments/{:08x}", folder.path, number);
   }
+  std::string host_file(Ino ino) const {
+    const std::uint64_t number = number_of(ino);
+    return fmt::format("{}/store/data/{:03x}/{:016x}", folder.path, number >> 10 & 0xfff, number);
+  }
   std::set<std::string> segment_files() const {
     std::set<std::string> names;
     for (const auto& file : std::filesystem::directory_iterator(folder.path + "/store/segments")) {

@@ -3,8 +3,11 @@
 #include <fcntl.h>
 #include <sys/resource.h>
 
+#include <atomic>
 #include <csignal>
+#include <fstream>
 #include <optional>
+#include <thread>
 
 #include "tests/fs/packed_fixture.h"
 
@@ -247,6 +250,37 @@ BOOST_FIXTURE_TEST_CASE(a_store_that_is_renamed_while_open_keeps_its_segments, P
 }
 
 // The host ends the write in the middle, by a limit of its own.
+BOOST_FIXTURE_TEST_CASE(an_empty_file_is_read_while_it_gets_its_first_contents, Packed) {
+  std::atomic<std::uint64_t> newest{0};
+  std::atomic<bool> over{false};
+  int failed = 0;
+  std::thread reader([&] {
+    std::string out(100, '\0');
+    while (!over) {
+      if (const Ino ino{newest.load()}; ino != Ino{} && !fs->read(who, ino, 0, out)) ++failed;
+    }
+  });
+  for (int i = 0; i < 5000; ++i) {
+    const Ino ino = create(kRootIno, std::to_string(i));
+    newest = number_of(ino);
+    write(ino, std::string(100, 'x'));
+  }
+  over = true;
+  reader.join();
+  BOOST_TEST(failed == 0);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_host_file_that_a_failure_left_does_not_hide_contents, Packed) {
+  const Ino ino = create(kRootIno, "f");
+  const std::string left = host_file(ino);
+  std::filesystem::create_directories(std::filesystem::path(left).parent_path());
+  std::ofstream(left) << "left over";
+  BOOST_TEST(*fs->lseek(who, ino, 0, SEEK_DATA) == 0u);  // it is open now
+  write(ino, "contents");
+  BOOST_TEST(read(ino) == "contents");
+  std::filesystem::remove(left);
+}
+
 BOOST_FIXTURE_TEST_CASE(a_write_for_which_the_host_has_no_room_changes_nothing, Packed) {
   const Ino file = create(kRootIno, "f");
   write(file, std::string(1000, 'a'));
