@@ -179,6 +179,8 @@ void Filesystem::repoint(const Found& file) {
 }
 
 void Filesystem::retire_segments() {
+  // Or a mark could be written of a segment that is removed by then.
+  const holt::MutexLock no_marks_meanwhile(keeping_);
   std::vector<std::uint32_t> dead;
   for (const SegmentState& state : segments_->states()) {
     const bool over = state.live == 0 && !state.current && !ledger_.has_logged(state.number);
