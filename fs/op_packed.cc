@@ -221,18 +221,22 @@ Outcome<Inode> Filesystem::change_packed(const Caller& caller, const Inode& befo
   if (promised && !logs) {
     if (const auto synced = segments_->sync({&added, 1}); !synced) return give_up(synced.error());
   }
-  bool logged = false;
-  const auto follow = [&](Inode& after, const Located& at, holt::Batch& batch) {
+  const auto follow = [&](Inode& after, const Located& at, holt::Batch& batch) -> Outcome<void> {
     std::vector<Extent> extents(before.extents.begin(), before.extents.begin() + keep);
     extents.push_back(added);
     after.set_extents(std::move(extents));
-    logged = logs && at.orphan == nullptr;
-    if (logged) batch.put(schema::logged_key(added.segment, added.offset), bytes);
+    if (logs) batch.put(schema::logged_key(added.segment, added.offset), bytes);
+    if (logs && at.orphan != nullptr) {
+      // Its record is in memory, but may get a name.
+      if (const auto lsn = apply(caller, batch); !lsn) return fail(lsn.error());
+      batch.clear();
+      ledger_.add_logged(added);
+    }
     return change(after, at, batch);
   };
   Outcome<Inode> inode = change_inode(caller, before.ino, follow, Lazily::kNo, &claim);
   if (!inode) return give_up(inode.error());
-  if (logged) ledger_.add_logged(added);
+  if (logs) ledger_.add_logged(added);
   ledger_.add_dead(replaced, store_->applied());
   return inode;
 }

@@ -189,6 +189,22 @@ BOOST_FIXTURE_TEST_CASE(an_overwrite_of_promised_contents_is_not_lost_with_its_b
   }
 }
 
+BOOST_FIXTURE_TEST_CASE(a_nameless_file_that_gets_a_name_keeps_what_was_synced, PackedCrash) {
+  in_dying_process(
+      [&] {
+        const auto file = fs->tmpfile(who, kRootIno, 0644);
+        if (!file) _exit(1);
+        write(file->attr.ino, kOld);
+        if (!fs->sync_contents(file->attr.ino)) _exit(1);
+        write(file->attr.ino, "new", 100);
+        if (!fs->link(who, file->attr.ino, kRootIno, "f")) _exit(1);
+      },
+      [&] { lose_all_segments(); });
+  std::string expected = kOld;
+  expected.replace(100, 3, "new");
+  BOOST_TEST(read(at("f")) == expected);
+}
+
 BOOST_FIXTURE_TEST_CASE(joining_promised_pieces_does_not_endanger_them, PackedCrash) {
   const std::string piece(6000, 'p');
   std::string expected;
