@@ -294,8 +294,10 @@ class Filesystem {
                                                   bool note_atime);
   bool is_promised(const Extent& extent);
   bool are_promised(std::span<const Extent> extents);
-  std::optional<std::size_t> extents_to_keep(const Inode& inode, std::uint64_t offset,
-                                             std::uint64_t length) const;
+  static constexpr std::uint64_t kMaxRewrittenBytes = 32u << 10;  // while there is a choice
+  std::optional<std::size_t> extents_to_keep(
+      const Inode& inode, std::uint64_t offset, std::uint64_t length,
+      std::uint64_t max_rewritten = kMaxRewrittenBytes) const;
   Outcome<std::size_t> claim_packed(const Caller& caller, Limited::Claim& claim,
                                     const Inode& before, std::uint64_t offset, std::size_t length);
   Outcome<Inode> change_packed(const Caller& caller, const Inode& before, std::size_t keep,

@@ -125,7 +125,16 @@ Outcome<std::size_t> Filesystem::write(const Caller& caller, Ino ino, std::uint6
     if (drop_setid) lost_setid = take_setid(caller, after);
     return stage_capability_loss(caller, at, after, batch);
   };
-  if (const auto keep = extents_to_keep(*before, offset, bytes.size())) {
+  auto keep = extents_to_keep(*before, offset, bytes.size());
+  if (!keep && before->placement == Placement::kPacked) {
+    const Outcome<void> moved = unpack(caller, *before);
+    // A host file takes whole blocks; where there is room for the bytes only, they stay packed.
+    if (!moved && moved.error() == Errno{ENOSPC}) {
+      keep = extents_to_keep(*before, offset, bytes.size(), bytes.max_size());
+    }
+    if (!moved && !keep) return fail(moved.error());
+  }
+  if (keep) {
     Limited::Claim claim(limited_);
     const auto room = claim_packed(caller, claim, *before, offset, bytes.size());
     if (!room) return fail(room.error());
@@ -134,9 +143,6 @@ Outcome<std::size_t> Filesystem::write(const Caller& caller, Ino ino, std::uint6
     if (!inode) return fail(inode.error());
     if (lost_setid) setid_lost_(ino);
     return *room;
-  }
-  if (before->placement == Placement::kPacked) {
-    if (const auto moved = unpack(caller, *before); !moved) return fail(moved.error());
   }
   const Outcome<HostFileRef> file = bulk_->open_or_create(ino);
   if (!file) return fail(file.error());

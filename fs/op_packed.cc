@@ -19,9 +19,8 @@ namespace holtfs {
 
 namespace {
 
-// Larger files have a host file. So have those that change before their last bytes so far.
+// Larger files have a host file.
 constexpr std::uint64_t kMaxPackedBytes = 256u << 10;
-constexpr std::uint64_t kMaxRewrittenBytes = 32u << 10;
 constexpr std::uint64_t kBlock = 4096;
 // A batch takes one value of this size, and the store so many of them until somebody tidies up; up
 // to the second number while he does.
@@ -149,9 +148,11 @@ bool Filesystem::are_promised(std::span<const Extent> extents) {
 }
 
 // How many of its extents a file keeps when bytes are written there; those behind are rewritten.
-// Nothing when the file is one of the bulk tier from now on.
+// Nothing when the file is one of the bulk tier from now on, as one is that changes before its last
+// `max_rewritten` bytes.
 std::optional<std::size_t> Filesystem::extents_to_keep(const Inode& inode, std::uint64_t offset,
-                                                       std::uint64_t length) const {
+                                                       std::uint64_t length,
+                                                       std::uint64_t max_rewritten) const {
   const std::uint64_t end = std::max(inode.size, offset + length);
   if (!options_.pack || inode.placement == Placement::kBulk || end > kMaxPackedBytes) return {};
   const std::size_t count = inode.extents.size();
@@ -165,7 +166,7 @@ std::optional<std::size_t> Filesystem::extents_to_keep(const Inode& inode, std::
     start += inode.extents[keep++].length;
   }
   if (keep == kMaxExtents) start -= inode.extents[--keep].length;
-  return end - start <= kMaxRewrittenBytes ? std::optional(keep) : std::nullopt;
+  return end - start <= max_rewritten ? std::optional(keep) : std::nullopt;
 }
 
 // How many of the bytes to be written there is room for: at least one.

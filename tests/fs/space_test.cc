@@ -78,6 +78,18 @@ BOOST_FIXTURE_TEST_CASE(blocks_that_are_there_can_be_written_at_the_limit, Room)
   BOOST_TEST(free_bytes() == 0u);
 }
 
+BOOST_FIXTURE_TEST_CASE(packed_contents_can_be_changed_anywhere_at_the_limit, Room) {
+  const Ino file = create(kRootIno, "f");
+  BOOST_TEST(put(file, 60'000) == 60'000);
+  BOOST_TEST(put(create(kRootIno, "g"), 2 * kBlock) == 5120);
+  BOOST_TEST(free_bytes() == 0u);
+  BOOST_TEST(code(fs->write(who, file, 7, "changed", false)) == 0);
+  BOOST_TEST(read(file, 16) == "xxxxxxxchangedxx");
+  BOOST_TEST(put(file, kBlock, 1000) == kBlock);
+  BOOST_TEST(attr(file).size == 60'000u);
+  BOOST_TEST(free_bytes() == 0u);
+}
+
 BOOST_FIXTURE_TEST_CASE(holes_need_room_and_stay_zero_without, Room) {
   const Ino file = create(kRootIno, "f");
   BOOST_TEST(code(fs->setattr(who, file, {.size = 1 << 20})) == 0);
