@@ -26,6 +26,7 @@ Outcome<void> Filesystem::with_space(const Caller& caller,
   if (caller.wait == holt::Wait::kNo) return fail(kWouldWait);
   reaper_->drain();
   release_dead();
+  retire_segments();
   return work();
 }
 

@@ -34,8 +34,7 @@ void Filesystem::upkeep() {
   if (store_->read_only()) return;
   keep_segments(Tidying::kAlways);
   release_dead();
-  if (keeps_all_segments_) return;
-  empty_segments();
+  if (!keeps_all_segments_) empty_segments();
   retire_segments();
 }
 
@@ -179,6 +178,7 @@ void Filesystem::repoint(const Found& file) {
 }
 
 void Filesystem::retire_segments() {
+  if (keeps_all_segments_) return;
   // Or a mark could be written of a segment that is removed by then.
   const holt::MutexLock no_marks_meanwhile(keeping_);
   std::vector<std::uint32_t> dead;
@@ -214,7 +214,7 @@ holt::Result<void> Filesystem::settle_segments() {
     return holt::fail(holt::Code::kIo, "the contents of files are not synced");
   }
   release_dead();
-  if (!keeps_all_segments_) retire_segments();
+  retire_segments();
   return write_segments();
 }
 

@@ -168,5 +168,27 @@ class Files(harness.MountedTest):
         subprocess.run(["diff", "-r", source, self.path("copy")], check=True)
 
 
+class FullHost(harness.MountedTest):
+    def test_small_files_that_are_removed_leave_their_room_at_once(self):
+        self.unmount()
+        host = os.path.join(self.folder, "host")
+        os.mkdir(host)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=150M", "tmpfs", host], check=True)
+        self.addCleanup(subprocess.run, ["umount", "-l", host], check=True)
+        self.store = os.path.join(host, "store")
+        subprocess.run([harness.ARGS.mkfs, "-q", "--log-size", "16M", self.store], check=True)
+        self.mount()
+        # Over io_uring one thread of the daemon serves one processor, and fills one segment.
+        processors = os.sched_getaffinity(0)
+        self.addCleanup(os.sched_setaffinity, 0, processors)
+        os.sched_setaffinity(0, {min(processors)})
+        for i in range(900):
+            self.make(str(i), content=b"x" * 100_000)
+        for i in range(900):
+            os.unlink(self.path(str(i)))
+        self.make("large", content=b"x" * 90_000_000)
+        self.assertEqual(os.path.getsize(self.path("large")), 90_000_000)
+
+
 if __name__ == "__main__":
     harness.main()
