@@ -22,7 +22,8 @@ namespace {
 constexpr std::size_t kUnderfull = kBlobBytes / 4;
 // So that the next insert does not split it again.
 constexpr std::size_t kMergedAtMost = kBlobBytes / 4 * 3;
-constexpr std::size_t kMaxQueued = 1024;
+// What is not queued any more is merged when its blob shrinks again.
+constexpr std::size_t kMaxQueued = 16'384;
 
 }  // namespace
 
@@ -61,27 +62,30 @@ void Tree::note_erased(std::string_view key, BlobId id, std::size_t live_before,
   constexpr std::size_t kStep = kBlobBytes / 16;
   if (id == kRootBlob || live_after >= live_before || live_after >= kUnderfull) return;
   if (live_before / kStep == live_after / kStep && live_after > sizeof(DiskBlobHeader) + 64) return;
-  queue_merge(key);
+  queue_merge(key, id);
 }
 
-void Tree::queue_merge(std::string_view key) {
+void Tree::queue_merge(std::string_view key, BlobId id) {
   const MutexLock lock(merge_mutex_);
-  if (merge_keys_.size() < kMaxQueued) merge_keys_.emplace_back(key);
+  if (underfull_.size() >= kMaxQueued) return;
+  if (id != BlobId{kNoBlob} && !queued_ids_.insert(index_of(id)).second) return;
+  underfull_.emplace_back(std::string(key), id);
 }
 
 bool Tree::merge_one() {
-  std::string key;
+  Underfull next;
   {
     const MutexLock lock(merge_mutex_);
-    if (merge_keys_.empty()) return false;
-    key = std::move(merge_keys_.front());
-    merge_keys_.pop_front();
+    if (underfull_.empty()) return false;
+    next = std::move(underfull_.front());
+    underfull_.pop_front();
+    queued_ids_.erase(index_of(next.id));
   }
-  if (merge_at(key)) return true;
+  if (merge_at(next.key)) return true;
   // So few frames can be had that loading one blob of the merge evicts the other. They become clean
   // with a checkpoint; the key waits for it.
   checkpointer_.request();
-  queue_merge(key);
+  queue_merge(next.key, next.id);
   return false;
 }
 

@@ -32,6 +32,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <unordered_set>
 
 #include "engine/art/check.h"
 #include "engine/art/find.h"
@@ -161,7 +162,8 @@ class Tree {
   void mark_changed(FrameIndex frame);
   void note_erased(std::string_view key, BlobId id, std::size_t live_before,
                    std::size_t live_after);
-  void queue_merge(std::string_view key);
+  // The way to a blob that may be underfull; with `id`, only if it is not queued for that one yet.
+  void queue_merge(std::string_view key, BlobId id = BlobId{kNoBlob});
   // False when it could not be tried: frames are scarce.
   bool merge_at(std::string_view key);
   enum class MergeStep : std::uint8_t { kDone, kAgain, kMiss, kNeedFrames };
@@ -187,7 +189,12 @@ class Tree {
   std::atomic<std::uint64_t> shape_{0};
 
   Mutex merge_mutex_{Rank::kLeaf};
-  std::deque<std::string> merge_keys_ GUARDED_BY(merge_mutex_);  // ways to underfull blobs
+  struct Underfull {
+    std::string key;
+    BlobId id;
+  };
+  std::deque<Underfull> underfull_ GUARDED_BY(merge_mutex_);
+  std::unordered_set<std::uint32_t> queued_ids_ GUARDED_BY(merge_mutex_);
 };
 
 }  // namespace holt

@@ -88,7 +88,9 @@ BOOST_AUTO_TEST_CASE(a_store_ten_times_its_cache_works_in_the_cache) {
   const std::uint64_t slots_full = store->stats().slots_in_file;
   for (std::uint64_t i = 1000; i < kKeys; ++i) require_ok(store->erase(fmt::format("{:05}", i)));
   const auto settle = [&] {
-    for (int i = 0; i < 4; ++i) {
+    // A round with few frames ends early, until a checkpoint has made them clean.
+    for (std::uint64_t before = 0, i = 0; i < 4 || store->stats().blobs != before; ++i) {
+      before = store->stats().blobs;
       store->maintain();
       require_ok(store->checkpoint());
     }
@@ -106,6 +108,12 @@ BOOST_AUTO_TEST_CASE(a_store_ten_times_its_cache_works_in_the_cache) {
   require_ok(store->apply(batch));
   settle();
   BOOST_TEST(store->stats().blobs <= 2U);
+  // What is left may be where nobody changed it since, at the end of the file.
+  for (int i = 0; i < 2; ++i) {
+    require_ok(store->put("", "moves the root to another slot"));
+    require_ok(store->erase(""));
+    require_ok(store->checkpoint());
+  }
   BOOST_TEST(store->stats().slots_in_file < slots_full / 4);
   BOOST_REQUIRE_EQUAL(require_sound(*store).keys, 0U);
 }
