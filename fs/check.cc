@@ -191,6 +191,9 @@ void Checker::visit_inode(const Inode& inode, const std::string& where) {
   }
   if (inode.placement != Placement::kBulk) return;
   claimed_.insert(number);
+  if (report_.clean && (inode.flags & kHostAhead) != 0) {
+    problem("{} (inode {}) is said to be open", where, number);
+  }
   const auto file = files_.open(inode.ino);
   const auto extent = file && *file != nullptr ? (*file)->extent() : fail(ENOENT);
   if (!extent) {

@@ -44,6 +44,7 @@
 #include "fs/data/allocation.h"
 #include "fs/data/bulk.h"
 #include "fs/data/pack_ledger.h"
+#include "fs/data/passed_files.h"
 #include "fs/data/reaper.h"
 #include "fs/data/segments.h"
 #include "fs/data/sync_failures.h"
@@ -122,9 +123,10 @@ class Filesystem {
   Outcome<Entry> mkdir(const Caller& caller, Ino parent, std::string_view name, mode_t mode);
   Outcome<Entry> symlink(const Caller& caller, Ino parent, std::string_view name,
                          std::string_view target);
-  // With `exclusive`, EEXIST when the name exists; otherwise that file is opened.
+  // With `exclusive`, EEXIST when the name exists; otherwise that file is opened. `placement`:
+  // kNone, or kBulk for a file that has a host file from the start.
   Outcome<Entry> create(const Caller& caller, Ino parent, std::string_view name, mode_t mode,
-                        bool exclusive);
+                        bool exclusive, Placement placement = Placement::kNone);
   Outcome<Entry> tmpfile(const Caller& caller, Ino parent, mode_t mode);
   Outcome<Entry> link(const Caller& caller, Ino ino, Ino parent, std::string_view name);
   Outcome<void> unlink(const Caller& caller, Ino parent, std::string_view name);
@@ -184,6 +186,15 @@ class Filesystem {
   // thread, or inside the call when the store is open read-only.
   void sync_async(std::function<void(int)> done);
 
+  // Where the kernel says what is open: the first open of a file decides whether the kernel reads
+  // and writes its host file by itself until the last close (data/passed_files.h). Gives the number
+  // that `backing` gave, or 0.
+  Outcome<int> open_passed(const Caller& caller, Ino ino, bool writes, const Backing& backing);
+  Outcome<void> close_passed(const Caller& caller, Ino ino, const Backing& backing);
+  // What the kernel wrote so far is in the record, as sync_async() wants it.
+  Outcome<void> sync_passed(Ino ino);
+  std::size_t passed_files() const { return passed_.count(); }
+
   Outcome<struct statvfs> statfs();
   // One round of what keeps segments in order, which also happens by itself every few seconds.
   void upkeep();
@@ -232,8 +243,15 @@ class Filesystem {
   Outcome<Entry> entry_of(const Caller& caller, Node& dir, std::string_view prefix,
                           std::string_view name, std::string_view value);
 
+  Outcome<Attr> current(const Caller& caller, std::string_view key, const Inode& inode);
+
   // op_*.cc
   Outcome<Entry> make(const Caller& caller, Ino parent, std::string_view name, Inode child);
+  Outcome<Entry> insert(const Caller& caller, Ino parent, std::string_view name, Inode child,
+                        Limited::Claim& room);
+  Outcome<void> begin_passed_writes(const Caller& caller, Ino ino);
+  Outcome<void> write_passed(const Caller& caller, Ino ino, bool last);
+  void leave_passed();
   Outcome<Orphan> read_orphan(const Caller& caller, Inode inode, std::string_view xattr_prefix);
   Outcome<Removed> stage_removal(const Caller& caller, const Dir& dir, std::string_view name,
                                  std::string_view value, bool known, holt::Batch& batch);
@@ -372,6 +390,7 @@ class Filesystem {
   std::unique_ptr<Segments> segments_;
   PackLedger ledger_;
   NodeTable nodes_;
+  PassedFiles passed_;
   std::unique_ptr<LazyTimes> lazy_;  // null without lazytime
   std::unique_ptr<Ticker> lazy_ticker_;
 

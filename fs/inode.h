@@ -46,6 +46,8 @@ enum InodeFlag : std::uint8_t {
   kHasCapability = 2,  // security.capability, which goes when the file changes
   kHasAccessAcl = 4,
   kHasDefaultAcl = 8,  // a directory's, which what is made in it inherits
+  // Not about xattrs: the host file knows size and times better (data/passed_files.h).
+  kHostAhead = 16,
 };
 
 inline constexpr std::string_view kCapabilityXattr = "security.capability";

@@ -22,8 +22,10 @@ Outcome<Attr> Filesystem::setattr(const Caller& caller, Ino ino, const SetAttr& 
     if (chowned || change.drop_setid) {
       const std::uint32_t mode = without_setid(after, caller.who);
       // Asked for by a chown to nobody, of which the kernel does not know who may; or by a write,
-      // which will itself say that the bits go.
-      const bool stranger = caller.who.uid != 0 && caller.who.uid != after.uid;
+      // which will itself say that the bits go, unless it is not seen here.
+      const auto opens = passed_.any() ? passed_.find(ino) : std::nullopt;
+      const bool unseen = opens && opens->writes;
+      const bool stranger = !unseen && caller.who.uid != 0 && caller.who.uid != after.uid;
       if (mode != after.mode && change.is_nothing() && stranger) return {};
       after.mode = mode;
       const auto lost = stage_capability_loss(caller, at, after, batch);

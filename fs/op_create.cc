@@ -11,6 +11,34 @@ constexpr std::size_t kMaxTargetBytes = 4095;  // PATH_MAX, as the kernel has it
 
 }  // namespace
 
+namespace {
+
+// The host file of a file that is about to be made, gone again unless that comes about.
+class HostFileInAdvance {
+ public:
+  HostFileInAdvance(BulkFiles& files, Ino ino) : files_(files), ino_(ino) {}
+  ~HostFileInAdvance() {
+    if (made_) files_.remove(ino_);
+  }
+  HostFileInAdvance(const HostFileInAdvance&) = delete;
+  HostFileInAdvance& operator=(const HostFileInAdvance&) = delete;
+
+  Outcome<void> make() {
+    const Outcome<HostFileRef> file = files_.open_or_create(ino_);
+    if (!file) return fail(file.error());
+    made_ = true;
+    return {};
+  }
+  void keep() { made_ = false; }
+
+ private:
+  BulkFiles& files_;
+  const Ino ino_;
+  bool made_ = false;
+};
+
+}  // namespace
+
 // REQUIRES: `child` has its type, mode, and what belongs to its type.
 Outcome<Entry> Filesystem::make(const Caller& caller, Ino parent, std::string_view name,
                                 Inode child) {
@@ -25,7 +53,18 @@ Outcome<Entry> Filesystem::make(const Caller& caller, Ino parent, std::string_vi
   const Outcome<Ino> ino = new_ino(caller);
   if (!ino) return fail(ino.error());
   child.ino = *ino;
+  HostFileInAdvance contents(*bulk_, *ino);
+  if (child.placement == Placement::kBulk) {
+    const auto made = with_space(caller, [&] { return contents.make(); });
+    if (!made) return fail(made.error());
+  }
+  Outcome<Entry> entry = insert(caller, parent, name, std::move(child), room);
+  if (entry) contents.keep();
+  return entry;
+}
 
+Outcome<Entry> Filesystem::insert(const Caller& caller, Ino parent, std::string_view name,
+                                  Inode child, Limited::Claim& room) {
   const holt::SharedGate gate(gate_);
   const auto lock = dir_locks_.exclusive(parent);
   Outcome<Dir> dir = load_directory(caller, parent);
@@ -88,9 +127,11 @@ Outcome<Entry> Filesystem::symlink(const Caller& caller, Ino parent, std::string
 }
 
 Outcome<Entry> Filesystem::create(const Caller& caller, Ino parent, std::string_view name,
-                                  mode_t mode, bool exclusive) {
+                                  mode_t mode, bool exclusive, Placement placement) {
   while (true) {
-    Outcome<Entry> made = make(caller, parent, name, new_inode({}, S_IFREG | (mode & 07777)));
+    Inode child = new_inode({}, S_IFREG | (mode & 07777));
+    child.placement = placement;
+    Outcome<Entry> made = make(caller, parent, name, std::move(child));
     if (made || exclusive || made.error() != Errno{EEXIST}) return made;
     Outcome<Entry> found = lookup(caller, parent, name);
     // Removed in between: the next attempt makes it.

@@ -190,10 +190,7 @@ std::unexpected<Errno> Filesystem::undo_contents(const Caller& caller, Ino ino, 
     if (inode && inode->placement != Placement::kBulk) bulk_->remove(ino);
     return fail(why);
   }
-  const Outcome<Inode> inode =
-      read_inode(ino, [&](Node& node, const Located& at) -> Outcome<Inode> {
-        return load({.who = caller.who, .wait = holt::Wait::kYes}, node, at);
-      });
+  const Outcome<Inode> inode = inode_of({.who = caller.who, .wait = holt::Wait::kYes}, ino);
   if (!inode) {
     // Nobody knows what to cut off. Recovery will.
     contents_unsure_ = true;
@@ -271,7 +268,7 @@ Outcome<Inode> Filesystem::resize(const Caller& caller, Ino ino, std::uint64_t s
   if (!shrinks) return inode;
   if (const auto done = resize_host(); !done) return fail(done.error());
   if (size == 0) syncs_.forget(ino);
-  if (blocks == inode->blocks) return inode;
+  if (blocks == inode->blocks && !passed_.any()) return inode;
   return change_inode(caller, ino, [&](Inode& after, const Located&, holt::Batch&) {
     after.blocks = blocks;
     return Outcome<void>();

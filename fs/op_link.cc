@@ -82,7 +82,7 @@ Outcome<Entry> Filesystem::link(const Caller& caller, Ino ino, Ino parent, std::
       return fail(done.error());
     }
     nodes_.acquire(ino, node->place, nullptr, {});  // it exists: one lookup more
-    return Entry{attr_of(linked)};
+    return Entry{shown(linked)};
   }
 }
 

@@ -51,7 +51,10 @@ bool is_gapless(std::uint64_t size, std::uint64_t offset) {
 }  // namespace
 
 Outcome<Inode> Filesystem::inode_of(const Caller& caller, Ino ino) {
-  return read_inode(ino, [&](Node& node, const Located& at) { return load(caller, node, at); });
+  Outcome<Inode> inode =
+      read_inode(ino, [&](Node& node, const Located& at) { return load(caller, node, at); });
+  if (inode) passed_.show(*inode);
+  return inode;
 }
 
 Outcome<void> Filesystem::read_extent(const Caller& caller, const Extent& extent,

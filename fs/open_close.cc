@@ -34,7 +34,8 @@ Filesystem::Filesystem(std::string path, const FilesystemOptions& options)
       options_(options),
       limited_(options.limits),
       syncs_(options.sync_file),
-      nodes_(&Filesystem::on_gone, this) {}
+      nodes_(&Filesystem::on_gone, this),
+      passed_(options.atime != AtimePolicy::kNever) {}
 
 holt::Result<std::unique_ptr<Filesystem>> Filesystem::open(const std::string& path,
                                                            const FilesystemOptions& options) {
@@ -65,6 +66,7 @@ holt::Result<void> Filesystem::close() {
   store_->announce_close();
   lazy_ticker_.reset();
   write_times_older_than(std::chrono::seconds(0));
+  leave_passed();
   nodes_.clear();
   reaper_.reset();
   upkeep_ticker_.reset();

@@ -148,6 +148,16 @@ Outcome<void> Filesystem::save(const Caller& caller, const Located& at, const In
   return {};
 }
 
+// What is seen of an inode whose record was read from `key` without its lock. Once files are passed
+// through, their records may lag behind: one that was closed meanwhile is in its record only.
+Outcome<Attr> Filesystem::current(const Caller& caller, std::string_view key, const Inode& inode) {
+  if (!passed_.ever() || inode.placement != Placement::kBulk) return shown(inode);
+  const auto lock = file_locks_.shared(inode.ino);
+  const Outcome<Inode> again = load_inode(caller, key, inode.ino);
+  if (!again) return fail(again.error());
+  return shown(*again);
+}
+
 Outcome<Entry> Filesystem::entry_of(const Caller& caller, Node& dir, std::string_view prefix,
                                     std::string_view name, std::string_view value) {
   const holt::Result<Marker> marker = decode_marker(value);
@@ -155,8 +165,10 @@ Outcome<Entry> Filesystem::entry_of(const Caller& caller, Node& dir, std::string
   if (marker->tag == Tag::kInode) {
     const holt::Result<Inode> inode = decode_inode(value, Parts::kAttributes);
     if (!inode) return fail(inode.error());
+    const Outcome<Attr> attr = current(caller, schema::entry_key(prefix, name), *inode);
+    if (!attr) return fail(attr.error());
     nodes_.acquire(inode->ino, Place::kEntry, &dir, name);
-    return Entry{shown(*inode)};
+    return Entry{*attr};
   }
   const bool is_link = marker->tag == Tag::kLink;
   const schema::Key key = is_link ? schema::link_key(marker->ino)
@@ -167,12 +179,14 @@ Outcome<Entry> Filesystem::entry_of(const Caller& caller, Node& dir, std::string
     log_error("dentry {} of inode {} leads nowhere", name, number_of(marker->ino));
     return fail(EIO);
   }
+  const Outcome<Attr> attr = current(caller, key, *inode);
+  if (!attr) return fail(attr.error());
   if (is_link) {
     nodes_.acquire(inode->ino, Place::kLink, nullptr, {});
   } else {
     nodes_.acquire(inode->ino, Place::kDirectory, &dir, name);
   }
-  return Entry{shown(*inode)};
+  return Entry{*attr};
 }
 
 }  // namespace holtfs

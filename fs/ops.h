@@ -114,6 +114,7 @@ Outcome<Inode> Filesystem::change_inode(const Caller& caller, Ino ino, Change ch
   if (!before) return fail(before.error());
   Inode after = *before;
   if (lazy_ != nullptr) lazy_->show(after);
+  const auto passed = passed_.show(after);
   holt::Batch& batch = scratch_batch();
   if (const Outcome<void> changed = change(after, at, batch); !changed) {
     return fail(changed.error());
@@ -125,6 +126,7 @@ Outcome<Inode> Filesystem::change_inode(const Caller& caller, Ino ino, Change ch
     return fail(saved.error());
   }
   if (lazy_ != nullptr) lazy_->erase(ino);
+  if (passed) passed_.rebase(after, *passed);
   count_change(at, *before, after, claim);
   return after;
 }

@@ -8,6 +8,7 @@
 // is right only after an orderly end. Packed contents: recovery_packed.cc.
 #include <unistd.h>
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <unordered_set>
@@ -21,6 +22,20 @@ namespace holtfs {
 
 namespace {
 
+// The record of a file that was written past it.
+std::optional<Inode> caught_up(const HostFile& file, const Inode& inode) {
+  const auto state = state_of(file);
+  if (!state) return std::nullopt;
+  Inode out = inode;
+  out.flags &= static_cast<std::uint8_t>(~kHostAhead);
+  out.size = state->size;
+  out.blocks = state->blocks;
+  if (state->mtime == inode.mtime) return out;
+  out.mtime = state->mtime;
+  out.ctime = std::max(out.ctime, state->mtime);
+  return out;
+}
+
 // What the record has to say so that it and the host file agree; nothing when they do. Bytes that
 // the record does not know are cut off. Bytes that are missing were never synced: the file is as
 // long as what is left of it, as on any filesystem whose contents reach the disk later than names.
@@ -29,10 +44,12 @@ std::optional<Inode> fit(BulkFiles& files, const Inode& inode) {
   if (!file) return std::nullopt;
   Inode fitted = inode;
   if (*file == nullptr) {
+    fitted.flags &= static_cast<std::uint8_t>(~kHostAhead);
     fitted.placement = Placement::kNone;
     fitted.size = fitted.blocks = 0;
   } else {
     const auto extent = (*file)->extent();
+    if ((inode.flags & kHostAhead) != 0) return caught_up(**file, inode);
     if (!extent || extent->size == inode.size) return std::nullopt;
     if (extent->size > inode.size) {
       (void)ftruncate((*file)->fd(), static_cast<off_t>(inode.size));

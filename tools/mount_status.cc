@@ -59,6 +59,7 @@ std::string as_json(const MountStatus& status) {
   out["pid"] = status.pid;
   out["nodes"] = status.nodes;
   out["lookups"] = status.lookups;
+  out["passed_through"] = status.passed_through;
   out["cache"] = {{"bytes", status.cache_bytes},     {"limit", status.cache_bytes_limit},
                   {"blob_reads", status.blob_reads}, {"blob_writes", status.blob_writes},
                   {"evictions", status.evictions},   {"checkpoints", status.checkpoints}};
@@ -87,6 +88,9 @@ std::string as_text(const MountStatus& status) {
   if (status.read_only != 0) line("state", "read-only");
   line("daemon", fmt::format("pid {}", status.pid));
   line("nodes", fmt::format("{} in memory, {} lookups", status.nodes, status.lookups));
+  if (status.passed_through != 0) {
+    line("passed", fmt::format("{} files to the kernel", status.passed_through));
+  }
   line("cache", fmt::format("{:.1f} of {:.1f} MiB, {} blobs read, {} written, {} evicted",
                             status.cache_bytes / kMiB, status.cache_bytes_limit / kMiB,
                             status.blob_reads, status.blob_writes, status.evictions));

@@ -91,6 +91,8 @@ class Run:
         for subject in self.ready[at:] + self.ready[:at]:
             if (block.name, subject.name) in self.results.failed:
                 continue
+            if getattr(subject, "blocks", None) and block.name not in subject.blocks:
+                continue
             if number and block.once:
                 continue
             if number and subject.slow and self.took[block.name, subject.name] > 5:

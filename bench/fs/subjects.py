@@ -207,6 +207,15 @@ class HoltfsDevice(Holtfs):
     transport = "off"
 
 
+class HoltfsPassthrough(Holtfs):
+    name = "holtfs-pass"
+    what = "with passthrough, over io_uring"
+    blocks = ("fio",)
+
+    def start(self, options):
+        super().start(("passthrough",) + tuple(options))
+
+
 class Null(Subject):
     """Started in the foreground, since it tells the requests that it served on its output."""
 
@@ -246,7 +255,8 @@ class NullDevice(Null):
     transport = "off"
 
 
-ALL = (Holtfs, HoltfsDevice, Null, NullDevice, Host, Ext4, Xfs, Btrfs, Ntfs3g, Bindfs)
+ALL = (Holtfs, HoltfsDevice, HoltfsPassthrough, Null, NullDevice, Host, Ext4, Xfs, Btrfs, Ntfs3g,
+       Bindfs)
 NAMES = tuple(subject.name for subject in ALL)
 
 

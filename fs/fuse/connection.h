@@ -35,6 +35,9 @@ struct Connection {
   bool acl = true;             // the kernel decides access by POSIX ACLs
   ReaddirPlus readdirplus = ReaddirPlus::kAuto;
   bool no_open = false, no_opendir = false;  // the kernel can do without these requests
+  // Wanted; once there is an INIT, in force, and no_open is off.
+  bool passthrough = false;
+  std::string store;  // the directory
   // Set when the mount is about to end: from then on the thread that takes a request also answers
   // it.
   std::atomic<bool> ending{false};
@@ -153,15 +156,21 @@ void serve(fuse_req_t request, Work work, Answer answer) {
   });
 }
 
-// The same for changes, which `-o sync` wants durable before they are answered.
+// The same for what has to be durable before it is answered.
 template <class Work, class Answer>
-void serve_change(fuse_req_t request, Work work, Answer answer) {
+void serve_durably(fuse_req_t request, Work work, Answer answer) {
   Connection& connection = connection_of(request);
-  if (!connection.sync) return serve(request, std::move(work), std::move(answer));
   serve(request, std::move(work), [&connection, answer](Reply& reply, auto& value) {
     answer_when_durable(connection, std::move(reply),
                         [answer, value](Reply& later) mutable { answer(later, value); });
   });
+}
+
+// The same for changes, of which `-o sync` wants that.
+template <class Work, class Answer>
+void serve_change(fuse_req_t request, Work work, Answer answer) {
+  if (!connection_of(request).sync) return serve(request, std::move(work), std::move(answer));
+  serve_durably(request, std::move(work), std::move(answer));
 }
 
 // The same for changes of contents that the kernel does not follow up with FSYNC, as it does

@@ -2,6 +2,7 @@
 
 #include "fs/fuse/connection.h"
 #include "fs/fuse/libfuse_setup.h"
+#include "fs/fuse/passthrough.h"
 
 namespace holtfs {
 
@@ -10,7 +11,12 @@ namespace {
 void on_init(void* userdata, fuse_conn_info* conn) noexcept {
   auto& connection = *static_cast<Connection*>(userdata);
   request_features(conn, connection.acl, connection.readdirplus);
-  connection.no_open = fuse_get_feature_flag(conn, FUSE_CAP_NO_OPEN_SUPPORT);
+  if (connection.passthrough) {
+    connection.passthrough = request_passthrough(conn, connection.store);
+    if (connection.passthrough) connection.options += ",passthrough";
+  }
+  connection.no_open =
+      !connection.passthrough && fuse_get_feature_flag(conn, FUSE_CAP_NO_OPEN_SUPPORT);
   connection.no_opendir = fuse_get_feature_flag(conn, FUSE_CAP_NO_OPENDIR_SUPPORT);
 }
 

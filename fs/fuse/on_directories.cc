@@ -88,7 +88,7 @@ void on_opendir(fuse_req_t request, fuse_ino_t, fuse_file_info* info) noexcept {
   if (connection.no_opendir) return reply.error(ENOSYS);
   info->keep_cache = 1;
   info->cache_readdir = 1;
-  reply.opened(*info);
+  (void)reply.opened(*info);
 }
 
 void on_releasedir(fuse_req_t request, fuse_ino_t, fuse_file_info*) noexcept {

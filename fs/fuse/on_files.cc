@@ -1,22 +1,60 @@
 // Requests about the contents of files.
 #include "fs/fuse/connection.h"
 #include "fs/fuse/handlers.h"
+#include "fs/fuse/passthrough.h"
 
 namespace holtfs {
 
 namespace {
 
-void open_without_state(fuse_file_info& info) {
-  info.fh = 0;
-  info.keep_cache = 1;
-  info.noflush = 1;
-}
+struct Created {
+  Entry entry;
+  int backing_id;
+};
+
+// How a file is opened for this request. Opens are not counted where closes are not told.
+class Opener {
+ public:
+  Opener(fuse_req_t request, const fuse_file_info& info)
+      : backing_(backing_of(request)),
+        counts_(connection_of(request).passthrough),
+        writes_((info.flags & O_ACCMODE) != O_RDONLY),
+        durably_((info.flags & O_DSYNC) != 0 || connection_of(request).sync_contents) {}
+
+  Outcome<int> open(Filesystem& fs, const Caller& caller, Ino ino) const {
+    return counts_ ? fs.open_passed(caller, ino, writes_, backing_) : 0;
+  }
+  // Opens what was just made, which cannot be done again: so this may wait.
+  Outcome<Created> open_made(Filesystem& fs, const Outcome<Entry>& entry) const {
+    if (!entry) return fail(entry.error());
+    const auto opened = open(fs, {}, entry->attr.ino);
+    if (opened) return Created{*entry, *opened};
+    fs.forget(entry->attr.ino, 1);
+    return fail(opened.error());
+  }
+  // What is then written synchronously counts at once: so must the file's name, and the word that
+  // it is written past its record.
+  bool durably() const { return counts_ && writes_ && durably_; }
+  // The kernel did not take the answer. The request is gone, and with it the way to take a host
+  // file back, which the end of the mount does.
+  void close(Filesystem& fs, Ino ino) const {
+    if (counts_) (void)fs.close_passed({}, ino, {.open = {}, .close = [](int) {}});
+  }
+
+ private:
+  Backing backing_;
+  bool counts_, writes_, durably_;
+};
 
 // An entry that the kernel did not take is forgotten on its behalf.
-auto answer_created(fuse_req_t request, const fuse_file_info& info) {
-  return [&fs = connection_of(request).fs, opened = info](Reply& reply, Entry& entry) mutable {
-    open_without_state(opened);
-    if (!reply.created(entry, opened)) fs.forget(entry.attr.ino, 1);
+auto answer_created(fuse_req_t request, const Opener& opener, const fuse_file_info& info) {
+  return [&fs = connection_of(request).fs, opener, info](Reply& reply, Created& created) {
+    fuse_file_info given = info;
+    set_opened(created.backing_id, given);
+    const Ino ino = created.entry.attr.ino;
+    if (reply.created(created.entry, given)) return;
+    opener.close(fs, ino);
+    fs.forget(ino, 1);
   };
 }
 
@@ -25,40 +63,58 @@ void on_create(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t m
                fuse_file_info* info) noexcept {
   Connection& connection = connection_of(request);
   if (connection.no_open) return Reply(connection.settings, request).error(ENOSYS);
-  serve_change(
-      request,
-      [parent, name = Name(name), mode, exclusive = (info->flags & O_EXCL) != 0](
-          Filesystem& fs, const Caller& caller) {
-        return fs.create(caller, Ino{parent}, name, mode, exclusive);
-      },
-      answer_created(request, *info));
+  const Placement placement = connection.passthrough ? Placement::kBulk : Placement::kNone;
+  const Opener opener(request, *info);
+  auto work = [parent, name = Name(name), mode, exclusive = (info->flags & O_EXCL) != 0, placement,
+               opener](Filesystem& fs, const Caller& caller) {
+    return opener.open_made(fs, fs.create(caller, Ino{parent}, name, mode, exclusive, placement));
+  };
+  const auto answer = answer_created(request, opener, *info);
+  if (opener.durably()) return serve_durably(request, std::move(work), answer);
+  serve_change(request, std::move(work), answer);
 }
 
 void on_tmpfile(fuse_req_t request, fuse_ino_t parent, mode_t mode, fuse_file_info* info) noexcept {
+  const Opener opener(request, *info);
   serve(
       request,
-      [parent, mode](Filesystem& fs, const Caller& caller) {
-        return fs.tmpfile(caller, Ino{parent}, mode);
+      [parent, mode, opener](Filesystem& fs, const Caller& caller) {
+        return opener.open_made(fs, fs.tmpfile(caller, Ino{parent}, mode));
       },
-      answer_created(request, *info));
+      answer_created(request, opener, *info));
 }
 
-// Once answered so, the kernel opens and closes files by itself. A file lives until it is
+// Once answered ENOSYS, the kernel opens and closes files by itself. A file lives until it is
 // forgotten, which the kernel does not do while it is open.
-void on_open(fuse_req_t request, fuse_ino_t, fuse_file_info* info) noexcept {
+void on_open(fuse_req_t request, fuse_ino_t ino, fuse_file_info* info) noexcept {
   Connection& connection = connection_of(request);
-  Reply reply(connection.settings, request);
-  if (connection.no_open) return reply.error(ENOSYS);
-  open_without_state(*info);
-  reply.opened(*info);
+  if (connection.no_open) return Reply(connection.settings, request).error(ENOSYS);
+  const Opener opener(request, *info);
+  const auto answer = [&fs = connection.fs, ino, opener, info = *info](Reply& reply, int opened) {
+    fuse_file_info given = info;
+    set_opened(opened, given);
+    if (!reply.opened(given)) opener.close(fs, Ino{ino});
+  };
+  const auto work = [ino, opener](Filesystem& fs, const Caller& caller) {
+    return opener.open(fs, caller, Ino{ino});
+  };
+  if (opener.durably()) return serve_durably(request, work, answer);
+  serve(request, work, answer);
 }
 
 void on_flush(fuse_req_t request, fuse_ino_t, fuse_file_info*) noexcept {
   Reply(connection_of(request).settings, request).error(ENOSYS);
 }
 
-void on_release(fuse_req_t request, fuse_ino_t, fuse_file_info*) noexcept {
-  Reply(connection_of(request).settings, request).done();
+void on_release(fuse_req_t request, fuse_ino_t ino, fuse_file_info*) noexcept {
+  Connection& connection = connection_of(request);
+  if (!connection.passthrough) return Reply(connection.settings, request).done();
+  serve(
+      request,
+      [ino, backing = backing_of(request)](Filesystem& fs, const Caller& caller) {
+        return done(fs.close_passed(caller, Ino{ino}, backing));
+      },
+      kAnswerDone);
 }
 
 // What the host's disks ask of O_DIRECT, as a program finds on any disk filesystem. The caller's
@@ -182,6 +238,7 @@ void on_fsync(fuse_req_t request, fuse_ino_t ino, int datasync, fuse_file_info*)
   const auto finish = [&connection, ino, times](Reply held, bool contents) {
     Outcome<void> synced;
     if (contents) synced = connection.fs.sync_contents(Ino{ino});
+    if (synced && contents) synced = connection.fs.sync_passed(Ino{ino});
     if (synced && times) synced = connection.fs.write_times({}, Ino{ino});
     if (!synced) return held.error(value_of(synced.error()));
     answer_when_durable(connection, std::move(held), [](Reply& later) { later.done(); });

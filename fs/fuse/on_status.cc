@@ -35,6 +35,7 @@ MountStatus status_of(const Connection& connection, Transport transport) {
   out.log_durable = holt::position_of(stats.durable);
   out.log_checkpointed = holt::position_of(stats.checkpointed);
   out.log_waits = stats.backpressure_waits;
+  out.passed_through = connection.fs.passed_files();
   std::ranges::copy(connection.requests.counts(), out.requests);
   connection.options.copy(out.options, sizeof out.options - 1);
   return out;

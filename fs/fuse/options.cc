@@ -134,6 +134,8 @@ std::string apply_one(const std::string& option, MountOptions& options) {
     options.lazytime = option == "lazytime";
   } else if (option == "acl" || option == "noacl") {
     options.acl = option == "acl";
+  } else if (option == "passthrough") {
+    options.passthrough = true;
   } else if (option == "ro") {
     options.read_only = true;
     options.passed.push_back(option);
@@ -223,6 +225,10 @@ std::expected<MountOptions, Stop> parse_options(int argc, const char* const* arg
     if (std::string error = apply_mount_options(list, options); !error.empty()) {
       return usage_error(error);
     }
+  }
+  if (options.passthrough && options.limits.blocks != Limits::kNone) {
+    return usage_error(
+        "passthrough and size= exclude each other: nobody could stop the kernel at the limit");
   }
   options.foreground |= options.debug;
   // The daemon leaves the directory it was started in.

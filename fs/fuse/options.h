@@ -31,6 +31,7 @@ struct MountOptions {
   bool diratime = true;
   bool lazytime = false;
   bool acl = true;
+  bool passthrough = false;
   Limits limits;
   ReaddirPlus readdirplus = ReaddirPlus::kAuto;
   std::vector<std::string> passed;  // for libfuse and the kernel

@@ -123,7 +123,9 @@ void Reply::attr(const Attr& attr) {
   (void)ANSWER(fuse_reply_attr(take(), &st, settings_.timeout));
 }
 
-void Reply::opened(const fuse_file_info& info) { (void)ANSWER(fuse_reply_open(take(), &info)); }
+bool Reply::opened(const fuse_file_info& info) {
+  return ANSWER(fuse_reply_open(take(), &info)) == 0;
+}
 
 void Reply::statx(const Attr& attr) {
   struct statx stx = {};

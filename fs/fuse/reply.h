@@ -70,13 +70,13 @@ class [[nodiscard]] Reply {
   void done() { error(0); }
   void none();  // for FORGET, which expects no answer
   // These tell whether the kernel took the answer: one that was interrupted has no lookup to
-  // forget.
+  // forget, and nothing to release.
   bool entry(const Entry& entry);
   bool created(const Entry& entry, fuse_file_info& info);
+  bool opened(const fuse_file_info& info);
   bool buffer(std::string_view bytes);
   void no_entry();  // a name that does not exist, to be remembered
   void attr(const Attr& attr);
-  void opened(const fuse_file_info& info);
   void statx(const Attr& attr);
   void readlink(const std::string& target);
   void written(std::size_t bytes);

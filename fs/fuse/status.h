@@ -32,12 +32,13 @@ struct MountStatus {
   std::uint64_t log_bytes, log_bytes_limit;
   std::uint64_t log_applied, log_durable, log_checkpointed;  // positions
   std::uint64_t log_waits;                                   // for room in it
+  std::uint64_t passed_through;                              // files, right now
   std::uint64_t requests[kMaxOpcodes];                       // by opcode, since the mount
   char options[1024];                                        // in force, as for -o; ends with NUL
 };
 static_assert(offsetof(MountStatus, pid) == 8);
-static_assert(offsetof(MountStatus, requests) == 17 * 8);
-static_assert(sizeof(MountStatus) == (17 + kMaxOpcodes) * 8 + 1024);
+static_assert(offsetof(MountStatus, requests) == 18 * 8);
+static_assert(sizeof(MountStatus) == (18 + kMaxOpcodes) * 8 + 1024);
 static_assert(std::has_unique_object_representations_v<MountStatus>);
 
 inline constexpr unsigned kStatusIoctl = _IOR('h', 1, MountStatus);
