@@ -11,8 +11,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <thread>
 
 #include <fmt/format.h>
@@ -73,9 +75,11 @@ namespace {
 constexpr std::uint64_t kWriters = 2;
 std::atomic<std::uint64_t> written{0};
 timer_t next_interruption{};
+long interruption_ns = 10'000;
 
 void interrupt_soon() {
-  const struct itimerspec once = {.it_interval = {}, .it_value = {.tv_sec = 0, .tv_nsec = 10'000}};
+  const struct itimerspec once = {.it_interval = {},
+                                  .it_value = {.tv_sec = 0, .tv_nsec = interruption_ns}};
   ::timer_settime(next_interruption, 0, &once, nullptr);
 }
 
@@ -90,11 +94,12 @@ void let_writers_in(int) {
   errno = saved;
 }
 
-// While it lives, this thread is interrupted so often that writers get in amid every walk of a
-// large blob, however busy the machine is.
+// While it lives, this thread is interrupted several times in each walk of a large blob, of which
+// one takes `walk`, so that writers get in amid every one, however busy the machine is.
 class Interruptions {
  public:
-  Interruptions() {
+  explicit Interruptions(std::chrono::nanoseconds walk) {
+    interruption_ns = std::clamp<long>(walk.count() / 8, 10'000, 500'000'000);
     struct sigaction action = {};
     action.sa_handler = let_writers_in;
     action.sa_flags = SA_RESTART;
@@ -122,6 +127,19 @@ BOOST_AUTO_TEST_CASE(a_scan_gets_through_blobs_that_change_all_the_time) {
   const auto store = value_of(Store::open(disk->attach(), small_options(32u << 20)));
   const auto key = [](std::uint64_t i) { return fmt::format("key/{:06}", i); };
   for (std::uint64_t i = 0; i < kKeys; ++i) require_ok(store->put(key(i), std::string(100, 'v')));
+  const auto scan = [&] {
+    std::uint64_t seen = 0;
+    Cursor cursor =
+        store->scan({.prefix = "key/", .after = {}, .delimiter = std::nullopt, .chunk = 4096});
+    while (value_of(cursor.next())) ++seen;
+    return seen;
+  };
+  std::chrono::nanoseconds walk = std::chrono::seconds(1);
+  for (int i = 0; i < 5; ++i) {
+    const auto start = std::chrono::steady_clock::now();
+    BOOST_REQUIRE(scan() == kKeys);
+    walk = std::min<std::chrono::nanoseconds>(walk, std::chrono::steady_clock::now() - start);
+  }
   std::atomic<bool> done{false};
   std::atomic<int> failed{0};
   std::uint64_t seen = 0;
@@ -138,10 +156,8 @@ BOOST_AUTO_TEST_CASE(a_scan_gets_through_blobs_that_change_all_the_time) {
         }
       });
     }
-    const Interruptions interruptions;
-    Cursor cursor =
-        store->scan({.prefix = "key/", .after = {}, .delimiter = std::nullopt, .chunk = 4096});
-    while (value_of(cursor.next())) ++seen;
+    const Interruptions interruptions(walk);
+    seen = scan();
     done = true;
   }
   BOOST_TEST(failed == 0);
