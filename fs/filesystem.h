@@ -11,7 +11,8 @@
 //
 // Thread safety: any number of threads. Ranks of locks: fs/README.md.
 //
-// Invariants: R1 to R4 (inode.h), N1 to N4 (node_table.h), D1 (dir_cookies.h), and
+// Invariants: R1 to R4 (inode.h), N1 to N4 (node_table.h), D1 (dir_cookies.h), P1 to P3
+// (data/segments.h, op_packed.cc, packing.cc), L1 to L3 (limited.h), and
 //   O1  every batch leaves R1 to R4 true: a record and what it counts change in one batch.
 //   O2  an operation that fails with kWouldWait can be run again from the start: all it may have
 //       changed in the store is an access time, or how many inode numbers are reserved.
@@ -174,7 +175,8 @@ class Filesystem {
   // Makes a file's contents durable; its attributes and names are for sync_async(). Once it failed
   // it fails until the contents are gone.
   Outcome<void> sync_contents(Ino ino);
-  // Whether there is no need to: sync_async() from now on includes the contents. Does not wait.
+  // Whether there is no need to: sync_async() from now on includes the contents. Does not wait for
+  // the disk.
   bool sync_at_once(Ino ino);
   // With lazytime: puts what is kept in memory of a file's times into its record, as sync_async()
   // wants it.

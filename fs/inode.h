@@ -37,7 +37,7 @@ inline constexpr Ino kRootIno{1};
 enum class Tag : std::uint8_t {
   kInode = 1,      // DiskInode and what follows it
   kDirectory = 2,  // DiskMarker: a child directory, whose record lies under its own prefix
-  kLink = 3,       // DiskMarker: a file with several links, whose record lies in the link space
+  kLink = 3,       // DiskMarker: a file whose record lies in the link space
 };
 
 enum InodeFlag : std::uint8_t {
@@ -106,7 +106,7 @@ static_assert(sizeof(DiskDirectoryTail) == 8);
 
 struct DiskFileTail {
   holt::Le64 size;
-  holt::Le64 blocks;  // of 512 bytes, allocated by the host
+  holt::Le64 blocks;  // of 512 bytes: the host's, or blocks_of() the size of a packed file
 };
 static_assert(sizeof(DiskFileTail) == 16);
 

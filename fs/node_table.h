@@ -3,7 +3,7 @@
 // A node knows where its record is (parent and name, never a path), so that renaming a directory
 // changes one pointer whatever lies below. It lives while it has references: kernel lookups,
 // children (a node pins its parent, so forgetting in any order leaves no dangling parent), and pins
-// of operations.
+// of operations, lazy times and files passed through.
 //
 // Thread safety: the table's functions may be called by any thread. A node that the caller holds a
 // reference on stays where it is in memory. Its place (place, parent, name, extra) is read and
@@ -81,8 +81,8 @@ static_assert(sizeof(Node) <= 56, "memory per known file is a promise");
 
 class NodeTable;
 
-// A reference for the length of one operation, for nodes that were found by their number in a
-// dentry and that the caller may hold no lookup on. False when there is no such node.
+// A reference that is no lookup, most often for the length of one operation, for nodes that the
+// caller may hold no lookup on. False when there is no such node.
 class NodePin {
  public:
   NodePin() = default;

@@ -10,7 +10,7 @@
 //   DIR NUL x ATTR           xattr of the directory
 //   DIR NUL X NAME NUL ATTR  xattr of a non-directory child that has one link
 //   DIR NAME / ...           everything of and below a child directory
-//   NUL I be64(ino)          inode record of a file with several links
+//   NUL I be64(ino)          inode record of a file that has, or had, several links; of a whiteout
 //   NUL I be64(ino) x ATTR   xattr of such a file
 //   NUL A                    state of the filesystem: DiskState (state.h)
 //   NUL D be64(seg) be64(at) bytes of a segment that may not have reached it yet

@@ -5,11 +5,13 @@
 // at most.
 //
 // A file whose record says Placement::kBulk has a host file of the record's size, except while an
-// operation has changed one of the two and not yet the other; after a crash, recovery cuts the
-// longer of the two to the shorter. A host file outlives its record until the reaper has been.
+// operation has changed one of the two and not yet the other, or the kernel writes to it by itself
+// (passed_files.h); after a crash, recovery cuts the longer of the two to the shorter, but believes
+// the host file where the record says so (kHostAhead). A host file outlives its record until the
+// reaper has been.
 //
 // Host files are opened through a cache bounded by the limit of open files, because nobody tells
-// the daemon when a file is opened or closed.
+// the daemon when a file is opened or closed, but with passthrough.
 //
 // Thread safety: any thread. A handle stays valid while somebody holds it, whatever happens to the
 // file.

@@ -10,7 +10,7 @@
 // mark cannot become durable.
 //
 // Descriptors are opened when needed and bounded in number, since a store may have thousands of
-// segments; those with bytes above the mark stay open.
+// segments; those with bytes above the mark, and those of the lanes, stay open.
 //
 // Thread safety: any thread, except where a function says otherwise.
 // Invariant:
