@@ -8,7 +8,8 @@
 // is news for the record. Where the file may be written, the host file then has the times of the
 // record, so that recovery can take them from there.
 //
-// Thread safety: any thread. What changes the entry of a file REQUIRES its data lock, exclusively.
+// Thread safety: any thread. What changes the opens of a file REQUIRES its data lock, exclusively;
+// rebase() the lock of its record (O3).
 #pragma once
 
 #include <atomic>
