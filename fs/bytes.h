@@ -35,8 +35,11 @@ class Bytes {
   std::size_t size() const { return buffer_.size(); }
   bool empty() const { return size() == 0; }
   std::string_view view() const { return {buffer_.data(), buffer_.size()}; }
+  // As a std::string would be taken where one of these is wanted.
+  // NOLINTBEGIN(google-explicit-constructor)
   operator std::string_view() const { return view(); }
   operator std::string() const { return std::string(view()); }
+  // NOLINTEND(google-explicit-constructor)
   friend bool operator==(const Bytes& a, const Bytes& b) { return a.view() == b.view(); }
   friend bool operator==(const Bytes& a, std::string_view b) { return a.view() == b; }
   friend std::string operator+(const Bytes& a, std::string_view b) {

@@ -126,6 +126,7 @@ void Nameless::wait_until_removed(Ino ino) {
 std::vector<Ino> Nameless::list() const {
   const holt::MutexLock lock(mutex_);
   std::vector<Ino> out;
+  out.reserve(numbers_.size());
   for (const std::uint64_t number : numbers_) out.push_back(Ino{number});
   return out;
 }

@@ -160,10 +160,11 @@ void serve(fuse_req_t request, Work work, Answer answer) {
 template <class Work, class Answer>
 void serve_durably(fuse_req_t request, Work work, Answer answer) {
   Connection& connection = connection_of(request);
-  serve(request, std::move(work), [&connection, answer](Reply& reply, auto& value) {
-    answer_when_durable(connection, std::move(reply),
-                        [answer, value](Reply& later) mutable { answer(later, value); });
-  });
+  serve(request, std::move(work),
+        [&connection, answer = std::move(answer)](Reply& reply, auto& value) {
+          answer_when_durable(connection, std::move(reply),
+                              [answer, value](Reply& later) mutable { answer(later, value); });
+        });
 }
 
 // The same for changes, of which `-o sync` wants that.
