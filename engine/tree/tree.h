@@ -126,10 +126,9 @@ class Tree {
   art::View view(FrameIndex frame) const { return art::View(pool_.bytes(frame)); }
   // Descends to the blob where the search for the key ends: from the thread's finger, when that
   // blob did not change and the key goes the same way for a while; from `hop` if it was set by an
-  // earlier
-  // call that missed and still stands, else from the root. So a search makes headway however few
-  // frames there are. kMiss: `miss` has to be loaded, `hop` is the blob above it. kRestart: `hop`
-  // is reset. `path`, if given, gets all hops from the root on.
+  // earlier call that missed and still stands, else from the root. So a search makes headway
+  // however few frames there are. kMiss: `miss` has to be loaded, `hop` is the blob above it.
+  // kRestart: `hop` is reset. `path`, if given, gets all hops from the root on.
   Step descend(std::string_view key, Hop& hop, BlobId& miss, art::Found& found,
                std::vector<Hop>* path = nullptr);
   Step descend_prefix(std::string_view prefix, Hop& hop, BlobId& miss, art::PrefixSpot& spot,
