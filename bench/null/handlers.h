@@ -10,6 +10,7 @@ namespace holtfs::null {
 struct Mount {
   bool acl = true;
   ReaddirPlus readdirplus = ReaddirPlus::kAuto;
+  bool uring = false;  // wanted; once there is an INIT, in force
   bool no_open = false, no_opendir = false;
 };
 

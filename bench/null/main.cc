@@ -52,7 +52,7 @@ int serve(const MountOptions& options) {
     fmt::print(stderr, "bench_null: {}\n", uring.hint);
     return kFailure;
   }
-  Mount mount{.acl = options.acl, .readdirplus = options.readdirplus};
+  Mount mount{.acl = options.acl, .readdirplus = options.readdirplus, .uring = uring.use};
   const SessionSetup setup{.type = "holtfs_null",
                            .source = "null",
                            .passed = options.passed,

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <ctime>
 #include <string_view>
 #include <thread>
 
@@ -83,6 +84,15 @@ void request_features(fuse_conn_info* conn, bool acl, ReaddirPlus readdirplus) {
   conn->congestion_threshold = kMaxBackground * 3 / 4;
   // No request is worth interrupting, and watching for it costs a lock each.
   conn->no_interrupt = 1;
+}
+
+bool comes_over_uring(fuse_conn_info* conn, bool wanted) {
+  return wanted && fuse_get_feature_flag(conn, FUSE_CAP_OVER_IO_URING);
+}
+
+void gather_forgets() {
+  constexpr timespec kRest{.tv_sec = 0, .tv_nsec = 10'000'000};
+  nanosleep(&kRest, nullptr);
 }
 
 int serve_session(fuse_session* session, bool uring) {

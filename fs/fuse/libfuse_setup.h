@@ -37,6 +37,14 @@ SessionPtr new_session(const SessionSetup& setup, const fuse_lowlevel_ops& handl
 // For the init handler: what the kernel is asked for.
 void request_features(fuse_conn_info* conn, bool acl, ReaddirPlus readdirplus);
 
+// For the init handler: whether requests are going to come over io_uring.
+bool comes_over_uring(fuse_conn_info* conn, bool wanted);
+
+// For the handlers of FORGET over io_uring, when they are done. FORGET alone comes by the device
+// then, and each would wake the thread that reads there. Where that thread takes a rest first, the
+// kernel gathers what comes meanwhile and wakes nobody.
+void gather_forgets();
+
 // Serves until the end; libfuse's result, below 0 for an error.
 int serve_session(fuse_session* session, bool uring);
 

@@ -1,6 +1,7 @@
 // Requests that look up, make, move and remove names.
 #include "fs/fuse/connection.h"
 #include "fs/fuse/handlers.h"
+#include "fs/fuse/libfuse_setup.h"
 
 namespace holtfs {
 
@@ -32,6 +33,7 @@ void on_forget(fuse_req_t request, fuse_ino_t ino, std::uint64_t lookups) noexce
   Reply reply(connection.settings, request);
   connection.fs.forget(Ino{ino}, lookups);
   reply.none();
+  if (connection.uring) gather_forgets();
 }
 
 void on_forget_multi(fuse_req_t request, std::size_t count, fuse_forget_data* forgets) noexcept {
@@ -41,6 +43,7 @@ void on_forget_multi(fuse_req_t request, std::size_t count, fuse_forget_data* fo
     connection.fs.forget(Ino{forgets[i].ino}, forgets[i].nlookup);
   }
   reply.none();
+  if (connection.uring) gather_forgets();
 }
 
 void on_mknod(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t mode,
