@@ -245,7 +245,8 @@ class Filesystem {
   Outcome<Entry> entry_of(const Caller& caller, Node& dir, std::string_view prefix,
                           std::string_view name, std::string_view value);
 
-  Outcome<Attr> current(const Caller& caller, std::string_view key, const Inode& inode);
+  template <class MakeKey>
+  Outcome<Attr> current(const Caller& caller, MakeKey make_key, const Inode& inode);
 
   // op_*.cc
   Outcome<Entry> make(const Caller& caller, Ino parent, std::string_view name, Inode child);
@@ -262,16 +263,20 @@ class Filesystem {
                         Inode& linked);
   template <class Work>
   auto alone(const Caller& caller, const Renaming& what, Work work);
-  Outcome<bool> rename_file(const Caller& caller, const Renaming& what);
-  // The directory's number, or 0.
-  Outcome<Ino> rename_directory(const Caller& caller, const Renaming& what);
+  // 0 when done; the number of the directory that has the name.
+  Outcome<Ino> rename_file(const Caller& caller, const Renaming& what);
+  // The directory's number, or 0 when there is none of the name, or only another than `only`.
+  Outcome<Ino> rename_directory(const Caller& caller, const Renaming& what, Ino only = {});
+  Outcome<Ino> rename_childless(const Caller& caller, const Renaming& what, Ino ino);
   Outcome<Moved> exchange(const Caller& caller, const Renaming& what);
   Outcome<void> sync_replacement(const Caller& caller, const Renaming& what);
   Outcome<DirPair> load_directories(const Caller& caller, const Renaming& what);
   Outcome<Moving> stage_departure(const Caller& caller, const Dir& dir, std::string_view name,
                                   holt::Batch& batch);
+  Outcome<Moving> stage_marked(const Caller& caller, const Dir& dir, std::string_view name,
+                               const Marker& marker, holt::Batch& batch);
   Outcome<void> stage_old_name(const Caller& caller, const Renaming& what, const Moving& moving,
-                               Dir& from, holt::Batch& batch);
+                               const Dir& from, holt::Batch& batch);
   Outcome<void> check_depth(const Caller& caller, std::string_view from, std::string_view to);
   static schema::Key below(const Moving& moving, const Dir& dir, std::string_view name);
   void finish_arrival(const Moving& moved, Node* node, Dir& dir, std::string_view name);

@@ -3,8 +3,8 @@
 // A lock in every node would cost memory for each file that somebody refers to; 1,024 stripes make
 // a collision rare and harmless. Two numbers on one stripe are locked once.
 //
-// Thread safety: any thread. Two locks of one table are taken together, by both(), in the order
-// of their stripes.
+// Thread safety: any thread. Several locks of one table are taken together, by both() or all(), in
+// the order of their stripes.
 #pragma once
 
 #include <algorithm>
@@ -34,6 +34,16 @@ class InodeLocks {
     const auto [first, second] = std::minmax({index_of(a), index_of(b)});
     Exclusive lock((*stripes_)[first].mutex);
     return {std::move(lock), second == first ? Exclusive() : Exclusive((*stripes_)[second].mutex)};
+  }
+  std::array<Exclusive, 3> all(Ino a, Ino b, Ino c) {
+    std::array stripes = {index_of(a), index_of(b), index_of(c)};
+    std::ranges::sort(stripes);
+    std::array<Exclusive, 3> locks;
+    for (std::size_t i = 0; i < stripes.size(); ++i) {
+      const bool held = i > 0 && stripes[i] == stripes[i - 1];
+      if (!held) locks[i] = Exclusive((*stripes_)[stripes[i]].mutex);
+    }
+    return locks;
   }
 
  private:

@@ -26,7 +26,7 @@ NodeName& NodeName::operator=(std::string_view name) {
 }
 
 NodePin::~NodePin() {
-  if (node_ != nullptr) table_->drop(node_->ino, 1, 0);
+  if (node_ != nullptr) table_->drop(node_->ino, 1, NodeTable::Reference::kPin);
 }
 
 NodeTable::NodeTable(OnGone on_gone, void* context) : on_gone_(on_gone), context_(context) {
@@ -67,6 +67,7 @@ void NodeTable::clear() {
   Shard& shard = shard_of(kRootIno);
   const holt::MutexLock lock(shard.mutex);
   root_->refs = 1;
+  root_->children = 0;
   add_to(shard, root_);
 }
 
@@ -115,10 +116,18 @@ NodePin NodeTable::pin(Ino ino) {
   return {*this, node};
 }
 
-void NodeTable::add_reference(Node& node) {
-  const holt::MutexLock lock(shard_of(node.ino).mutex);
-  CHECK(node.refs > 0, "N3");
-  ++node.refs;
+bool NodeTable::has_children(Ino ino) {
+  Shard& shard = shard_of(ino);
+  const holt::MutexLock lock(shard.mutex);
+  const Node* const node = find_in(shard, ino);
+  return node != nullptr && node->children > 0;
+}
+
+void NodeTable::add_child(Node& parent) {
+  const holt::MutexLock lock(shard_of(parent.ino).mutex);
+  CHECK(parent.refs > 0, "N3");
+  ++parent.refs;
+  ++parent.children;
 }
 
 Node& NodeTable::acquire(Ino ino, Place place, Node* parent, std::string_view name) {
@@ -131,7 +140,7 @@ Node& NodeTable::acquire(Ino ino, Place place, Node* parent, std::string_view na
       return *node;
     }
   }
-  if (parent != nullptr) add_reference(*parent);
+  if (parent != nullptr) add_child(*parent);
   auto made = std::make_unique<Node>();
   made->ino = ino;
   made->refs = 1;
@@ -150,7 +159,7 @@ Node& NodeTable::acquire(Ino ino, Place place, Node* parent, std::string_view na
     }
     ++found->refs;
   }
-  if (parent != nullptr) drop(parent->ino, 1, 0);
+  if (parent != nullptr) drop(parent->ino, 1, Reference::kChild);
   return *found;
 }
 
@@ -168,9 +177,9 @@ Node& NodeTable::acquire_orphan(std::unique_ptr<Orphan> orphan) {
   return *node.release();
 }
 
-void NodeTable::release(Ino ino, std::uint64_t count) { drop(ino, count, count); }
+void NodeTable::release(Ino ino, std::uint64_t count) { drop(ino, count, Reference::kLookup); }
 
-void NodeTable::drop(Ino ino, std::uint64_t count, std::uint64_t lookups) {
+void NodeTable::drop(Ino ino, std::uint64_t count, Reference kind) {
   while (count > 0) {
     std::unique_ptr<Node> gone;
     {
@@ -179,24 +188,26 @@ void NodeTable::drop(Ino ino, std::uint64_t count, std::uint64_t lookups) {
       Node* node = find_in(shard, ino);
       CHECK(node != nullptr && node->refs >= count, "N3");
       node->refs -= count;
-      shard.lookups -= std::exchange(lookups, 0);
+      if (kind == Reference::kLookup) shard.lookups -= count;
+      if (kind == Reference::kChild) --node->children;
       if (node->refs > 0) return;
       remove_from(shard, node);
       gone.reset(node);
     }
     if (gone->orphan() != nullptr) on_gone_(context_, std::move(gone->extra->orphan));
     if (gone->parent == nullptr) return;
-    ino = gone->parent->ino;  // the pin that this child held
+    ino = gone->parent->ino;
     count = 1;
+    kind = Reference::kChild;
   }
 }
 
 void NodeTable::move(Node& node, Place place, Node* parent, std::string_view name) {
-  if (parent != nullptr) add_reference(*parent);
+  if (parent != nullptr) add_child(*parent);
   Node* const old = std::exchange(node.parent, parent);
   node.place = place;
   node.name = name;
-  if (old != nullptr) drop(old->ino, 1, 0);
+  if (old != nullptr) drop(old->ino, 1, Reference::kChild);
 }
 
 void NodeTable::make_orphan(Node& node, std::unique_ptr<Orphan> orphan) {

@@ -9,11 +9,14 @@
 // reference on stays where it is in memory. Its place (place, parent, name, extra) is read and
 // changed under these rules:
 //   N1  a directory's place changes only with the namespace gate held exclusively, or, when it is
-//       removed, with its own lock held exclusively; it is read with the gate held at least shared.
+//       removed or has no children here, with its own lock and its parents' held exclusively. It is
+//       read with the gate held, and, unless a child keeps it where it is, its own lock or its
+//       parent's.
 //   N2  another file's place changes only with the gate held shared and its file lock exclusively,
 //       or the gate held exclusively; it is read with the gate held and the file lock at least
 //       shared.
-//   N3  refs is never zero while a node is in the table, and is guarded by its shard's mutex.
+//   N3  refs is never zero while a node is in the table; it and children are guarded by its shard's
+//       mutex.
 //   N4  no two shard mutexes are held at once.
 #pragma once
 
@@ -72,6 +75,7 @@ struct Node {
   std::uint64_t refs = 0;
   std::unique_ptr<NodeExtra> extra;
   NodeName name;
+  std::uint32_t children = 0;  // nodes that have it as their parent
   Place place{};
   bool directory = false;
 
@@ -116,6 +120,8 @@ class NodeTable {
   // Null when nobody refers to it. REQUIRES: the caller holds a reference, if there is one.
   Node* find(Ino ino);
   NodePin pin(Ino ino);
+  // Whether anything in this directory has a node.
+  bool has_children(Ino ino);
   // The node of `ino`, made at the given place if there is none, with one reference more.
   Node& acquire(Ino ino, Place place, Node* parent, std::string_view name);
   Node& acquire_orphan(std::unique_ptr<Orphan> orphan);
@@ -154,9 +160,10 @@ class NodeTable {
   static Node* find_in(Shard& shard, Ino ino) REQUIRES(shard.mutex);
   static void add_to(Shard& shard, Node* node) REQUIRES(shard.mutex);
   static void remove_from(Shard& shard, Node* node) REQUIRES(shard.mutex);
-  void add_reference(Node& node);
-  // Takes `count` references back, of which so many are lookups.
-  void drop(Ino ino, std::uint64_t count, std::uint64_t lookups);
+  enum class Reference : std::uint8_t { kLookup, kChild, kPin };
+  void add_child(Node& parent);
+  // Takes `count` references of a kind back.
+  void drop(Ino ino, std::uint64_t count, Reference kind);
 
   std::array<Shard, kShards> shards_;
   Node* root_;

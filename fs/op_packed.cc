@@ -311,10 +311,9 @@ Outcome<void> Filesystem::unpack(const Caller& caller, const Inode& before) {
   if (!room) return room;
   const Outcome<HostFileRef> file = bulk_->open_or_create(before.ino);
   if (!file) return fail(file.error());
-  Outcome<void> written = with_space(once_claimed(caller), [&] {
-    return (*file)->write_all(*bytes, 0, bulk_->shown(before.ino));
-  });
-  if (written && promised) written = (*file)->sync(bulk_->shown(before.ino));
+  Outcome<void> written =
+      with_space(once_claimed(caller), [&] { return (*file)->write_all(*bytes, 0); });
+  if (written && promised) written = (*file)->sync();
   if (!written) return undo_contents(caller, before.ino, written.error());
   const auto extent = (*file)->extent();
   if (!extent) return undo_contents(caller, before.ino, extent.error());

@@ -1,9 +1,9 @@
 // rename: of a file, of a directory, and exchanges.
 //
 // A file's rename touches two dentries and two directories, under their locks. A directory's
-// changes the paths of everything below, so it has the namespace to itself for the few microseconds
-// of its batch: that detaches one subtree and grafts it elsewhere, whatever the number of files in
-// it.
+// changes the paths of everything below: its batch detaches one subtree and grafts it elsewhere,
+// whatever the number of files in it. For these few microseconds it has the namespace to itself,
+// unless nothing below is known to anybody, who then could use a path.
 #include <algorithm>
 #include <array>
 #include <cstdio>
@@ -102,11 +102,14 @@ Outcome<Filesystem::Moved> Filesystem::rename(const Caller& caller, Ino parent,
   }
   while (true) {
     // Each declines when the name turns out to be of the other kind, which may change in between.
-    const Outcome<bool> done = rename_file(caller, what);
-    if (!done) return fail(done.error());
-    if (*done) return Moved{};
-    const Outcome<Ino> moved =
-        alone(caller, what, [&](const Caller& hasty) { return rename_directory(hasty, what); });
+    const Outcome<Ino> directory = rename_file(caller, what);
+    if (!directory) return fail(directory.error());
+    if (*directory == Ino{}) return Moved{};
+    Outcome<Ino> moved = rename_childless(caller, what, *directory);
+    if (moved && *moved == Ino{}) {
+      moved =
+          alone(caller, what, [&](const Caller& hasty) { return rename_directory(hasty, what); });
+    }
     if (!moved) return fail(moved.error());
     if (*moved != Ino{}) return Moved{parent == new_parent ? Ino{} : *moved};
   }
@@ -155,22 +158,29 @@ Outcome<Filesystem::Moving> Filesystem::stage_departure(const Caller& caller, co
   if (!loaded) return fail(loaded.error());
   const holt::Result<Marker> marker = decode_marker(value);
   if (!marker) return fail(marker.error());
+  if (marker->tag != Tag::kInode) return stage_marked(caller, dir, name, *marker, batch);
+  holt::Result<Inode> inode = decode_inode(value);
+  if (!inode) return fail(inode.error());
+  inode->ctime = now();
   out.marker = *marker;
-  if (marker->tag == Tag::kInode) {
-    holt::Result<Inode> inode = decode_inode(value);
-    if (!inode) return fail(inode.error());
-    inode->ctime = now();
-    out.value = encode(*inode);
-    out.has_below = (inode->flags & kHasXattrs) != 0;
-    out.below = schema::entry_xattr_prefix(dir.prefix, name);
-    return out;
-  }
-  out.value = std::move(value);
-  out.has_below = marker->tag == Tag::kDirectory;
+  out.value = encode(*inode);
+  out.has_below = (inode->flags & kHasXattrs) != 0;
+  if (out.has_below) out.below = schema::entry_xattr_prefix(dir.prefix, name);
+  return out;
+}
+// The same for a dentry that is `marker`.
+Outcome<Filesystem::Moving> Filesystem::stage_marked(const Caller& caller, const Dir& dir,
+                                                     std::string_view name, const Marker& marker,
+                                                     holt::Batch& batch) {
+  Moving out;
+  out.key = schema::entry_key(dir.prefix, name);
+  out.value = encode(marker);
+  out.marker = marker;
+  out.has_below = marker.tag == Tag::kDirectory;
   if (out.has_below) out.below = schema::child_prefix(dir.prefix, name);
   const schema::Key key =
-      out.has_below ? schema::inode_key(out.below) : schema::link_key(marker->ino);
-  const Outcome<Inode> before = load_inode(caller, key, marker->ino);
+      out.has_below ? schema::inode_key(out.below) : schema::link_key(marker.ino);
+  const Outcome<Inode> before = load_inode(caller, key, marker.ino);
   if (!before) return fail(before.error());
   Inode after = *before;
   after.ctime = now();
@@ -181,11 +191,10 @@ Outcome<Filesystem::Moving> Filesystem::stage_departure(const Caller& caller, co
 // Takes the old name away; or leaves a whiteout there, by which an overlayfs hides what a lower
 // layer has under this name.
 Outcome<void> Filesystem::stage_old_name(const Caller& caller, const Renaming& what,
-                                         const Moving& moving, Dir& from, holt::Batch& batch) {
-  const int subdirectories = moving.marker.tag == Tag::kDirectory ? -1 : 0;
+                                         const Moving& moving, const Dir& from,
+                                         holt::Batch& batch) {
   if (what.whiteout == Ino{}) {
     batch.erase(moving.key);
-    from.count_entries(-1, subdirectories);
     return {};
   }
   Inode whiteout = new_inode(what.whiteout, S_IFCHR);
@@ -197,7 +206,6 @@ Outcome<void> Filesystem::stage_old_name(const Caller& caller, const Renaming& w
   batch.put(schema::link_key(whiteout.ino), encode(whiteout));
   const schema::Key xattr_prefix = schema::link_xattr_prefix(whiteout.ino);
   for (const auto& [xattr, value] : *acls) batch.put(xattr_prefix + std::string(xattr), value);
-  from.count_entries(0, subdirectories);
   return {};
 }
 
@@ -213,18 +221,19 @@ void Filesystem::finish_arrival(const Moving& moved, Node* node, Dir& dir, std::
   nodes_.move(*node, node->place, dir.node, name);
 }
 
-// True when done; false when the name is a directory's.
-Outcome<bool> Filesystem::rename_file(const Caller& caller, const Renaming& what) {
+Outcome<Ino> Filesystem::rename_file(const Caller& caller, const Renaming& what) {
   const holt::SharedGate gate(gate_);
   const auto dir_locks = dir_locks_.both(what.parent, what.new_parent);
+  const Outcome<Node*> parent = directory_node(what.parent);
+  if (!parent) return fail(parent.error());
+  if ((*parent)->place == Place::kOrphan) return fail(ENOENT);
+  const auto source = find_marker(*store_, caller.wait, schema::prefix_of(**parent), what.name);
+  if (!source) return fail(source.error());
+  if (!*source) return fail(ENOENT);
+  if ((*source)->tag == Tag::kDirectory) return (*source)->ino;
   Outcome<DirPair> dirs = load_directories(caller, what);
   if (!dirs) return fail(dirs.error());
   Dir &from = dirs->from, &to = dirs->to();
-
-  const auto source = find_marker(*store_, caller.wait, from.prefix, what.name);
-  if (!source) return fail(source.error());
-  if (!*source) return fail(ENOENT);
-  if ((*source)->tag == Tag::kDirectory) return false;
   const auto target = find_marker(*store_, caller.wait, to.prefix, what.new_name);
   if (!target) return fail(target.error());
   const bool replaces = target->has_value();
@@ -232,7 +241,7 @@ Outcome<bool> Filesystem::rename_file(const Caller& caller, const Renaming& what
   if (replaces && (*target)->tag == Tag::kDirectory) return fail(EISDIR);
   const Ino ino = (*source)->ino, old_ino = replaces ? (*target)->ino : ino;
   // Two names of one file: nothing to do, says rename(2).
-  if (replaces && old_ino == ino) return true;
+  if (replaces && old_ino == ino) return Ino{};
 
   const auto file_locks = file_locks_.both(ino, old_ino);
   const NodePin node = nodes_.pin(ino);
@@ -244,6 +253,8 @@ Outcome<bool> Filesystem::rename_file(const Caller& caller, const Renaming& what
     }
   }
   holt::Batch& batch = scratch_batch();
+  dirs->count_move(what, replaces, 0);
+  dirs->stage(batch);  // first, as in make()
   Removed removed;
   if (replaces) {
     Record value;
@@ -264,19 +275,25 @@ Outcome<bool> Filesystem::rename_file(const Caller& caller, const Renaming& what
     return fail(left.error());
   }
   batch.put(schema::entry_key(to.prefix, what.new_name), moving->value);
-  to.count_entries(replaces ? 0 : +1, 0);
-  dirs->stage(batch);
   const Outcome<holt::Lsn> lsn = apply(caller, batch);
   if (!lsn) return fail(lsn.error());
 
   if (what.whiteout != Ino{}) what.claim->settle({.inodes = 1});
   finish_removal(std::move(removed), old_node.get(), *lsn);
   finish_arrival(*moving, node.get(), to, what.new_name);
-  return true;
+  return Ino{};
 }
 
-// 0 when the name is not a directory's. REQUIRES: the gate, exclusively.
-Outcome<Ino> Filesystem::rename_directory(const Caller& caller, const Renaming& what) {
+// Of a directory that nobody knows anything in, nobody uses the path without its lock: it need not
+// have the namespace to itself. 0 when that is not so, or the name has passed to another.
+Outcome<Ino> Filesystem::rename_childless(const Caller& caller, const Renaming& what, Ino ino) {
+  const holt::SharedGate gate(gate_);
+  const auto locks = dir_locks_.all(what.parent, what.new_parent, ino);
+  return nodes_.has_children(ino) ? Ino{} : rename_directory(caller, what, ino);
+}
+
+// REQUIRES: the gate, exclusively; or what rename_childless() has, which is for `only`.
+Outcome<Ino> Filesystem::rename_directory(const Caller& caller, const Renaming& what, Ino only) {
   Outcome<DirPair> dirs = load_directories(caller, what);
   if (!dirs) return fail(dirs.error());
   Dir &from = dirs->from, &to = dirs->to();
@@ -286,6 +303,7 @@ Outcome<Ino> Filesystem::rename_directory(const Caller& caller, const Renaming& 
   if (!*source) return fail(ENOENT);
   if ((*source)->tag != Tag::kDirectory) return Ino{};
   const Ino ino = (*source)->ino;
+  if (only != Ino{} && ino != only) return Ino{};
   if (is_within(to.node, ino)) return fail(EINVAL);
   const auto target = find_marker(*store_, caller.wait, to.prefix, what.new_name);
   if (!target) return fail(target.error());
@@ -293,10 +311,13 @@ Outcome<Ino> Filesystem::rename_directory(const Caller& caller, const Renaming& 
   if (replaces && (what.flags & RENAME_NOREPLACE) != 0) return fail(EEXIST);
   if (replaces && (*target)->tag != Tag::kDirectory) return fail(ENOTDIR);
   if (replaces && (*target)->ino == ino) return ino;
+  if (replaces && only != Ino{}) return Ino{};  // the other's lock is not held
 
   const schema::Key new_prefix = schema::child_prefix(to.prefix, what.new_name);
   if (new_prefix.size() > schema::kMaxPrefixBytes) return fail(ENAMETOOLONG);
   holt::Batch& batch = scratch_batch();
+  dirs->count_move(what, replaces, 1);
+  dirs->stage(batch);
   Removed removed;
   if (replaces) {
     auto old = load_inode(caller, schema::inode_key(new_prefix), (*target)->ino);
@@ -309,17 +330,15 @@ Outcome<Ino> Filesystem::rename_directory(const Caller& caller, const Renaming& 
     removed = {.gone = true, .orphan = std::move(*orphan)};
     batch.erase_prefix(new_prefix);
   }
-  const Outcome<Moving> moving = stage_departure(caller, from, what.name, batch);
+  const Outcome<Moving> moving = stage_marked(caller, from, what.name, **source, batch);
   if (!moving) return fail(moving.error());
   const Outcome<void> fits = check_depth(caller, moving->below, new_prefix);
   if (!fits) return fail(fits.error());
-  batch.move(moving->below, new_prefix);
   if (const auto left = stage_old_name(caller, what, *moving, from, batch); !left) {
     return fail(left.error());
   }
+  batch.move(moving->below, new_prefix);
   batch.put(schema::entry_key(to.prefix, what.new_name), moving->value);
-  to.count_entries(replaces ? 0 : +1, replaces ? 0 : +1);
-  dirs->stage(batch);
   const Outcome<holt::Lsn> lsn = apply(caller, batch);
   if (!lsn) return fail(lsn.error());
 

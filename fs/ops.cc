@@ -148,12 +148,14 @@ Outcome<void> Filesystem::save(const Caller& caller, const Located& at, const In
   return {};
 }
 
-// What is seen of an inode whose record was read from `key` without its lock. Once files are passed
-// through, their records may lag behind: one that was closed meanwhile is in its record only.
-Outcome<Attr> Filesystem::current(const Caller& caller, std::string_view key, const Inode& inode) {
+// What is seen of an inode whose record was read from `make_key()` without its lock. Once files are
+// passed through, their records may lag behind: one that was closed meanwhile is in its record
+// only.
+template <class MakeKey>
+Outcome<Attr> Filesystem::current(const Caller& caller, MakeKey make_key, const Inode& inode) {
   if (!passed_.ever() || inode.placement != Placement::kBulk) return shown(inode);
   const auto lock = file_locks_.shared(inode.ino);
-  const Outcome<Inode> again = load_inode(caller, key, inode.ino);
+  const Outcome<Inode> again = load_inode(caller, make_key(), inode.ino);
   if (!again) return fail(again.error());
   return shown(*again);
 }
@@ -165,7 +167,8 @@ Outcome<Entry> Filesystem::entry_of(const Caller& caller, Node& dir, std::string
   if (marker->tag == Tag::kInode) {
     const holt::Result<Inode> inode = decode_inode(value, Parts::kAttributes);
     if (!inode) return fail(inode.error());
-    const Outcome<Attr> attr = current(caller, schema::entry_key(prefix, name), *inode);
+    const Outcome<Attr> attr =
+        current(caller, [&] { return schema::entry_key(prefix, name); }, *inode);
     if (!attr) return fail(attr.error());
     nodes_.acquire(inode->ino, Place::kEntry, &dir, name);
     return Entry{*attr};
@@ -179,7 +182,7 @@ Outcome<Entry> Filesystem::entry_of(const Caller& caller, Node& dir, std::string
     log_error("dentry {} of inode {} leads nowhere", name, number_of(marker->ino));
     return fail(EIO);
   }
-  const Outcome<Attr> attr = current(caller, key, *inode);
+  const Outcome<Attr> attr = current(caller, [&] { return std::string_view(key); }, *inode);
   if (!attr) return fail(attr.error());
   if (is_link) {
     nodes_.acquire(inode->ino, Place::kLink, nullptr, {});

@@ -62,6 +62,11 @@ struct Filesystem::DirPair {
   bool same = false;
 
   Dir& to() { return same ? from : other; }
+  // One name goes over, a directory's if there are `subdirectories`.
+  void count_move(const Renaming& what, bool replaces, int subdirectories) {
+    from.count_entries(what.whiteout == Ino{} ? -1 : 0, -subdirectories);
+    to().count_entries(replaces ? 0 : +1, replaces ? 0 : subdirectories);
+  }
   void stage(holt::Batch& batch) const {
     from.stage(batch);
     if (!same) other.stage(batch);

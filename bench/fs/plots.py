@@ -26,9 +26,9 @@ plot {columns}
 """
 
 # Each subject has its own, whoever else is in a run; two transports are two shades.
-COLORS = {"holtfs": "#1f4e9c", "holtfs-dev": "#7ea6e0", "null": "#4d4d4d", "null-dev": "#b3b3b3",
-          "host": "#8c6bb1", "ext4": "#e08214", "xfs": "#1b9e77", "btrfs": "#a6d854",
-          "ntfs-3g": "#e7298a", "bindfs": "#d9b800"}
+COLORS = {"holtfs": "#1f4e9c", "holtfs-dev": "#7ea6e0", "holtfs-pass": "#0b2a5b",
+          "null": "#4d4d4d", "null-dev": "#b3b3b3", "host": "#8c6bb1", "ext4": "#e08214",
+          "xfs": "#1b9e77", "btrfs": "#a6d854", "ntfs-3g": "#e7298a", "bindfs": "#d9b800"}
 
 
 def quoted(text):

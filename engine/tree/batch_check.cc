@@ -169,8 +169,8 @@ BatchRun::Outcome BatchRun::check_value(const Step& step, const art::View& blob,
   return holds ? Outcome::kApplied : reject(Code::kPrecondition);
 }
 
-BatchRun::Presence BatchRun::presence(std::size_t index, std::string_view prefix,
-                                      std::size_t blob) const {
+BatchRun::Presence BatchRun::presence(std::size_t index, std::string_view prefix, std::size_t blob,
+                                      const art::PrefixSpot* found) const {
   const auto& steps = batch_.steps();
   for (std::size_t j = index; j > 0; --j) {
     const Step& earlier = steps[j - 1];
@@ -179,7 +179,8 @@ BatchRun::Presence BatchRun::presence(std::size_t index, std::string_view prefix
   }
   const Tree::Hop& hop = targets_[blob].hop;
   const art::View view = tree_.view(hop.frame);
-  const auto spot = art::find_prefix(view, prefix, hop.depth);
+  const art::PrefixSpot spot =
+      found != nullptr ? *found : art::find_prefix(view, prefix, hop.depth);
   if (spot.kind == art::PrefixSpot::Kind::kNone) return Presence::kNo;
   if (art::has_leaf(view, spot.ref)) return Presence::kYes;
   for (const auto& [looked, holds] : looked_) {
@@ -193,7 +194,8 @@ BatchRun::Outcome BatchRun::check_move(std::size_t index, const Place& place) {
   for (const bool target : {false, true}) {
     const std::string_view prefix = target ? batch_.data(step) : batch_.key(step);
     const std::size_t blob = target ? place.second : place.blob;
-    const Presence found = presence(index, prefix, blob);
+    const bool known = found_stands_ && !target;
+    const Presence found = presence(index, prefix, blob, known ? &place.spot : nullptr);
     if (found == Presence::kEdgesOnly) {
       prefix_ = prefix;
       edges_at_ = targets_[blob].hop;

@@ -28,20 +28,19 @@ std::unexpected<Errno> host_failure(int err, const char* what, const std::string
 
 HostFile::~HostFile() { close(fd_); }
 
-Outcome<void> HostFile::write_all(std::string_view bytes, std::uint64_t offset,
-                                  const std::string& shown) const {
+Outcome<void> HostFile::write_all(std::string_view bytes, std::uint64_t offset) const {
   while (!bytes.empty()) {
     const ssize_t put = pwrite(fd_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
     if (put < 0 && errno == EINTR) continue;
-    if (put < 0) return host_failure(errno, "cannot write", shown);
+    if (put < 0) return host_failure(errno, "cannot write", shown_);
     offset += static_cast<std::uint64_t>(put);
     bytes.remove_prefix(static_cast<std::size_t>(put));
   }
   return {};
 }
 
-Outcome<void> HostFile::sync(const std::string& shown) const {
-  if (fdatasync(fd_) != 0) return host_failure(errno, "cannot sync", shown);
+Outcome<void> HostFile::sync() const {
+  if (fdatasync(fd_) != 0) return host_failure(errno, "cannot sync", shown_);
   return {};
 }
 
@@ -101,7 +100,7 @@ Outcome<HostFileRef> BulkFiles::open(Ino ino) {
   std::uint64_t removals = 0;
   if (HostFileRef file = cached(ino, removals)) return file;
   const int fd = openat(directory_.get(), name_of(ino).c_str(), access_ | kOpenFlags);
-  if (fd >= 0) return remember(ino, std::make_shared<HostFile>(fd), removals);
+  if (fd >= 0) return remember(ino, std::make_shared<HostFile>(fd, shown(ino)), removals);
   // Without a data directory, which only a store opened read-only can lack, there are no contents.
   if (errno == ENOENT || directory_.get() < 0) return HostFileRef();
   return host_failure(errno, "cannot open", shown(ino));
@@ -117,7 +116,7 @@ Outcome<HostFileRef> BulkFiles::open_or_create(Ino ino) {
     fd = openat(directory_.get(), name.c_str(), access_ | kOpenFlags | O_CREAT, 0600);
   }
   if (fd < 0) return host_failure(errno, "cannot create", shown(ino));
-  return remember(ino, std::make_shared<HostFile>(fd), removals);
+  return remember(ino, std::make_shared<HostFile>(fd, shown(ino)), removals);
 }
 
 void BulkFiles::remove(Ino ino) {

@@ -41,7 +41,8 @@ std::unexpected<Errno> host_failure(int err, const char* what, const std::string
 
 class HostFile {
  public:
-  explicit HostFile(int fd) : fd_(fd) {}
+  // `shown` is its path, for the log.
+  HostFile(int fd, std::string shown) : fd_(fd), shown_(std::move(shown)) {}
   ~HostFile();
   HostFile(const HostFile&) = delete;
   HostFile& operator=(const HostFile&) = delete;
@@ -52,13 +53,12 @@ class HostFile {
     std::uint64_t size, blocks;
   };
   Outcome<Size> extent() const;
-  // `shown` is for the log.
-  Outcome<void> write_all(std::string_view bytes, std::uint64_t offset,
-                          const std::string& shown) const;
-  Outcome<void> sync(const std::string& shown) const;
+  Outcome<void> write_all(std::string_view bytes, std::uint64_t offset) const;
+  Outcome<void> sync() const;
 
  private:
-  int fd_;
+  const int fd_;
+  const std::string shown_;
 };
 using HostFileRef = std::shared_ptr<HostFile>;
 
@@ -80,7 +80,6 @@ class BulkFiles {
   // Null when there is no host file.
   Outcome<HostFileRef> open(Ino ino);
   Outcome<HostFileRef> open_or_create(Ino ino);
-  std::string shown(Ino ino) const;  // its path, for the log
   // A failure is logged; recovery finds what is left. Nobody gets the file from here afterwards.
   void remove(Ino ino);
   // Makes the contents of all files durable.
@@ -103,6 +102,7 @@ class BulkFiles {
 
   static std::string directory_of(Ino ino);
   static std::string name_of(Ino ino);  // below the data directory
+  std::string shown(Ino ino) const;     // its path, for the log
   Shard& shard_of(Ino ino) { return shards_[number_of(ino) % kShards]; }
   // Null when it is not open; `removals` is then for remember().
   HostFileRef cached(Ino ino, std::uint64_t& removals);

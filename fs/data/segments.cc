@@ -75,7 +75,7 @@ Outcome<HostFileRef> Segments::file_of(const SegmentRef& segment) {
   const int flags = (read_only_ ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NOFOLLOW;
   const int fd = openat(directory_.get(), name_of(segment->number).c_str(), flags);
   if (fd < 0) return host_failure(errno, "cannot open", shown(segment->number));
-  return remember(segment, std::make_shared<HostFile>(fd));
+  return remember(segment, std::make_shared<HostFile>(fd, shown(segment->number)));
 }
 
 // Gives the lane a segment with room.
@@ -111,7 +111,7 @@ Outcome<void> Segments::roll(Lane& lane) {
       segment->named = false;
     }
     segment->exists = true;
-    lane.file = remember(segment, std::make_shared<HostFile>(fd));
+    lane.file = remember(segment, std::make_shared<HostFile>(fd, shown(segment->number)));
   } else {
     const auto file = file_of(segment);
     if (!file) {
@@ -135,7 +135,7 @@ Outcome<Extent> Segments::append(std::string_view bytes) {
   Segment& segment = *lane.segment;
   const std::uint64_t at = segment.size;
   // What a failure leaves behind the tail is overwritten by the next.
-  if (const auto done = lane.file->write_all(bytes, at, shown(segment.number)); !done) {
+  if (const auto done = lane.file->write_all(bytes, at); !done) {
     return fail(done.error());
   }
   segment.live += bytes.size();

@@ -89,11 +89,11 @@ Outcome<void> Segments::restore(std::uint32_t number, std::uint32_t offset,
                           O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0) return host_failure(errno, "cannot create", shown(number));
     segment->exists = true;
-    remember(segment, std::make_shared<HostFile>(fd));
+    remember(segment, std::make_shared<HostFile>(fd, shown(number)));
   }
   const auto file = file_of(segment);
   if (!file) return fail(file.error());
-  if (const auto done = (*file)->write_all(bytes, offset, shown(number)); !done) return done;
+  if (const auto done = (*file)->write_all(bytes, offset); !done) return done;
   segment->size = std::max<std::uint64_t>(segment->size, std::uint64_t{offset} + bytes.size());
   return {};
 }

@@ -34,7 +34,7 @@ struct Connection {
   bool sync_contents = false;  // with the contents of files
   bool acl = true;             // the kernel decides access by POSIX ACLs
   ReaddirPlus readdirplus = ReaddirPlus::kAuto;
-  bool uring = false;  // wanted; once there is an INIT, in force
+  bool uring = false;                        // wanted; once there is an INIT, in force
   bool no_open = false, no_opendir = false;  // the kernel can do without these requests
   // Wanted; once there is an INIT, in force, and no_open is off.
   bool passthrough = false;

@@ -22,6 +22,7 @@ import report
 import results as res
 import rows as table
 import run
+import subjects
 import targets
 import tree
 
@@ -159,6 +160,11 @@ class Report(unittest.TestCase):
         script = plots.script(results, block, unit, rows, "out.svg")
         self.assertIn('"mkdir_1p" 10 30\n"rename_1p" 20 NaN\n', script)
         self.assertNotIn('"null"', script)
+
+
+    def test_each_subject_has_a_color_of_its_own(self):
+        self.assertEqual(set(plots.COLORS), set(subjects.NAMES))
+        self.assertEqual(len(set(plots.COLORS.values())), len(plots.COLORS))
 
 
 class Turns(unittest.TestCase):

@@ -5,7 +5,9 @@
 #include <fmt/format.h>
 
 #include <atomic>
+#include <chrono>
 #include <cstdio>
+#include <future>
 #include <random>
 #include <thread>
 
@@ -116,6 +118,49 @@ BOOST_FIXTURE_TEST_CASE(work_goes_on_while_directories_move, Threads) {
       if (made) fs->forget(made->attr.ino, 1);
     }
   });
+}
+
+// In which now and then nobody knows anything, so that it moves beside other work.
+BOOST_FIXTURE_TEST_CASE(an_empty_directory_moves_while_it_is_used, Threads) {
+  const Ino a = mkdir(kRootIno, "a"), b = mkdir(kRootIno, "b");
+  const Ino homes[] = {mkdir(a, "home0"), mkdir(a, "home1")};
+  run([&](int t, std::mt19937& random) {
+    const std::string home = fmt::format("home{}", t / 2);
+    const Ino ino = homes[t / 2];
+    Ino at = a, other = b;
+    for (int i = 0; i < 1500; ++i) {
+      if (t % 2 == 0) {
+        expect_code(code(fs->rename(who, at, home, other, home, 0)), 0, "rename " + home);
+        std::swap(at, other);
+        continue;
+      }
+      const std::string name = fmt::format("f{}", random() % 3);
+      const auto made = fs->create(who, ino, name, 0644, false);
+      expect_code(code(made), 0, "create");
+      if (made) fs->forget(made->attr.ino, 1);
+      if (random() % 2 == 0) expect_code(code(fs->unlink(who, ino, name)), 0, "unlink");
+      const auto attr = fs->getattr(who, ino);
+      expect(attr && attr->nlink == 2, "getattr " + home);
+      const auto found = fs->lookup(who, ino, "missing");
+      expect_code(code(found), ENOENT, "lookup");
+    }
+  });
+}
+
+BOOST_FIXTURE_TEST_CASE(an_empty_directory_moves_without_having_all_to_itself, Threads) {
+  mkdir(kRootIno, "moved");
+  const Ino listed = mkdir(kRootIno, "listed"), other = mkdir(kRootIno, "other");
+  std::future<int> renamed;
+  const auto listing = fs->readdir(who, listed, kStartCookie, [&](const DirEntry&) {
+    renamed = std::async(std::launch::async, [&] {
+      return code(fs->rename(who, kRootIno, "moved", other, "moved", 0));
+    });
+    expect(renamed.wait_for(std::chrono::seconds(30)) == std::future_status::ready, "it waits");
+    return false;
+  });
+  BOOST_TEST(code(listing) == 0);
+  BOOST_TEST(renamed.get() == 0);
+  BOOST_TEST(unexpected.load() == 0, first_unexpected);
 }
 
 BOOST_FIXTURE_TEST_CASE(everybody_does_everything_to_the_same_names, Threads) {

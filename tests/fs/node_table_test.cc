@@ -74,6 +74,22 @@ BOOST_FIXTURE_TEST_CASE(moving_a_node_moves_its_pin, Table) {
   BOOST_TEST(nodes.find(Ino{3}) == &b);
 }
 
+BOOST_FIXTURE_TEST_CASE(who_has_children_is_known, Table) {
+  Node& a = dir(2, nodes.root());
+  Node& b = dir(3, nodes.root());
+  dir(4, a);
+  Node& moved = dir(5, a);
+  dir(5, a);  // known already
+  BOOST_TEST(nodes.has_children(Ino{2}));
+  nodes.release(Ino{4}, 1);
+  nodes.move(moved, Place::kDirectory, &b, "new");
+  BOOST_TEST(!nodes.has_children(Ino{2}));
+  BOOST_TEST(nodes.has_children(Ino{3}));
+  nodes.release(Ino{5}, 2);
+  BOOST_TEST(!nodes.has_children(Ino{3}));
+  BOOST_TEST(!nodes.has_children(Ino{99}));
+}
+
 BOOST_FIXTURE_TEST_CASE(an_orphan_is_handed_over_with_its_last_reference, Table) {
   Node& file = nodes.acquire(Ino{5}, Place::kEntry, &nodes.root(), "f");
   auto orphan = std::make_unique<Orphan>();
