@@ -66,12 +66,15 @@ std::optional<DirPosition> DirCookies::position(std::uint64_t cookie) const {
 
 std::uint64_t DirCookies::intern(std::string_view stem) {
   const holt::MutexLock lock(mutex_);
-  if (const auto found = numbers_.find(stem); found != numbers_.end()) return found->second;
-  CHECK(stems_.size() < kMaxStems, "D1");
-  const auto number = static_cast<std::uint32_t>(stems_.size());
-  const auto added = numbers_.emplace(stem, number).first;
-  stems_.push_back(&added->first);
-  return number;
+  if (last_ < stems_.size() && *stems_[last_] == stem) return last_;
+  const auto [at, added] = numbers_.try_emplace(std::string(stem));
+  if (added) {
+    CHECK(stems_.size() < kMaxStems, "D1");
+    at->second = static_cast<std::uint32_t>(stems_.size());
+    stems_.push_back(&at->first);
+  }
+  last_ = at->second;
+  return last_;
 }
 
 std::size_t DirCookies::interned() const {

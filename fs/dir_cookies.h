@@ -58,6 +58,7 @@ class DirCookies {
   mutable holt::Mutex mutex_{holt::Rank::kLeaf};
   std::map<std::string, std::uint32_t, std::less<>> numbers_ GUARDED_BY(mutex_);
   std::vector<const std::string*> stems_ GUARDED_BY(mutex_);  // by number, into numbers_
+  std::uint32_t last_ GUARDED_BY(mutex_) = 0;  // interned, which the next entry mostly shares
 };
 
 }  // namespace holtfs

@@ -1,4 +1,5 @@
 // Requests that list directories.
+#include <memory>
 #include <vector>
 
 #include "fs/fuse/connection.h"
@@ -10,7 +11,11 @@ namespace {
 
 // One answer's worth of a listing, packed as the kernel wants it.
 struct Page {
-  std::string bytes;
+  explicit Page(std::size_t size)
+      : bytes(std::make_unique_for_overwrite<char[]>(size)), room(size) {}
+
+  std::unique_ptr<char[]> bytes;
+  std::size_t room, used = 0;
   std::vector<Ino> looked_up;  // to be forgotten if the kernel does not take the page
 };
 
@@ -23,27 +28,26 @@ struct stat shown(const DirEntry& entry) {
 }
 
 // Adds one entry; false when it does not fit.
-bool add_entry(fuse_req_t request, const DirEntry& entry, bool plus, double timeout,
-               std::size_t room, Page& page) {
-  const std::string name(entry.name);
-  const std::size_t used = page.bytes.size();
+bool add_entry(fuse_req_t request, const DirEntry& entry, bool plus, double timeout, Page& page) {
+  Name name(entry.name);
+  name.push_back('\0');
+  char* const at = page.bytes.get() + page.used;
+  const std::size_t left = page.room - page.used;
   const auto offset = static_cast<off_t>(entry.cookie);
-  const auto pack = [&](char* at, std::size_t left) {
-    if (!plus) {
-      const struct stat st = shown(entry);
-      return fuse_add_direntry(request, at, left, name.c_str(), &st, offset);
-    }
+  std::size_t needed = 0;
+  if (plus) {
     fuse_entry_param param = {};
     // "." and ".." are not looked up, and the kernel knows them by number 0.
     param.ino = entry.attr != nullptr ? number_of(entry.ino) : 0;
     param.attr = shown(entry);
     param.attr_timeout = param.entry_timeout = timeout;
-    return fuse_add_direntry_plus(request, at, left, name.c_str(), &param, offset);
-  };
-  const std::size_t needed = pack(nullptr, 0);
-  if (used + needed > room) return false;
-  page.bytes.resize(used + needed);
-  pack(page.bytes.data() + used, needed);
+    needed = fuse_add_direntry_plus(request, at, left, name.data(), &param, offset);
+  } else {
+    const struct stat st = shown(entry);
+    needed = fuse_add_direntry(request, at, left, name.data(), &st, offset);
+  }
+  if (needed > left) return false;  // nothing was written
+  page.used += needed;
   if (plus && entry.attr != nullptr) page.looked_up.push_back(entry.ino);
   return true;
 }
@@ -54,11 +58,10 @@ void list(fuse_req_t request, fuse_ino_t ino, std::size_t room, off_t offset, bo
   const bool note_atime = (info.flags & O_NOATIME) == 0;
   const double timeout = connection.settings.timeout;
   const auto read_page = [=](Filesystem& fs, const Caller& caller) -> Outcome<Page> {
-    Page page;
-    page.bytes.reserve(room);
+    Page page(room);
     const auto cookie = static_cast<std::uint64_t>(offset);
     const DirSink sink = [&](const DirEntry& entry) {
-      return add_entry(request, entry, plus, timeout, room, page);
+      return add_entry(request, entry, plus, timeout, page);
     };
     const Outcome<void> listed = plus ? fs.readdirplus(caller, Ino{ino}, cookie, sink, note_atime)
                                       : fs.readdir(caller, Ino{ino}, cookie, sink, note_atime);
@@ -66,7 +69,7 @@ void list(fuse_req_t request, fuse_ino_t ino, std::size_t room, off_t offset, bo
     return page;
   };
   serve(request, read_page, [&fs = connection.fs](Reply& reply, Page& page) {
-    if (reply.buffer(page.bytes)) return;
+    if (reply.buffer({page.bytes.get(), page.used})) return;
     for (const Ino looked_up : page.looked_up) fs.forget(looked_up, 1);
   });
 }
