@@ -22,6 +22,7 @@ class Steps:
 
     def run(self, block, rows, subject):
         carry_out = getattr(self, f"run_{block.kind}")
+        os.sync()  # what others left is not written back meanwhile
         subject.mount()
         folder = os.path.join(subject.mnt, "bench")
         machine.call("rm", "-rf", folder)  # left by a block that failed
@@ -120,6 +121,7 @@ class Steps:
         with open(material.tar, "rb") as file:  # its pages are in memory for everybody
             while file.read(1 << 24):
                 pass
+        os.sync()  # it may have been made just now
         wanted = {row.name for row in rows}
         for row in table.with_needs(block, rows):
             if (row.cold_store or row.contents) and not subject.keeps_contents:

@@ -2,6 +2,10 @@
 // device may. Crash model: sim_storage.h. Method: the same cases on a directory (io_uring and
 // pwrite) and on the simulated device, then what is peculiar to each.
 #define BOOST_TEST_MODULE storage
+#include <fcntl.h>
+#include <sys/mman.h>
+
+#include <algorithm>
 #include <array>
 #include <boost/mpl/list.hpp>
 #include <boost/test/unit_test.hpp>
@@ -11,6 +15,9 @@
 #include <set>
 #include <sstream>
 
+#include "engine/format.h"
+#include "engine/storage/posix_file.h"
+#include "engine/storage/posix_log.h"
 #include "engine/storage/storage.h"
 #include "tests/engine/sim/sim_storage.h"
 #include "tests/engine/support.h"
@@ -299,6 +306,21 @@ BOOST_AUTO_TEST_CASE(names_the_log_segment_that_is_missing_or_cut) {
   auto missing = value_of(open())->map_log(kLogBytes, kSegments, true);
   check_error(missing, Code::kCorrupt);
   BOOST_CHECK(missing.error().text().find("wal.1") != std::string::npos);
+}
+
+// Else who writes to the log waits for the disk to read what he overwrites.
+BOOST_AUTO_TEST_CASE(keeps_the_log_in_memory_when_the_kernel_drops_pages) {
+  const auto storage = value_of(open());
+  std::byte* const memory = value_of(storage->map_log(kLogBytes, kSegments, true));
+  require_ok(storage->sync_log(0, kLogBytes));
+  for (std::uint32_t i = 0; i < kSegments; ++i) {
+    const UniqueFd file(::open((path() / log_segment_name(i)).c_str(), O_RDONLY | O_CLOEXEC));
+    BOOST_TEST(posix_fadvise(file.get(), 0, 0, POSIX_FADV_DONTNEED) == 0);
+  }
+  std::vector<unsigned char> resident(kLogBytes / kDiskPage);
+  BOOST_REQUIRE(mincore(memory, kLogBytes, resident.data()) == 0);
+  BOOST_TEST(std::ranges::count_if(resident, [](unsigned char page) { return (page & 1) == 0; }) ==
+             0);
 }
 
 BOOST_AUTO_TEST_CASE(changes_nothing_on_disk_when_read_only) {
