@@ -13,8 +13,9 @@ import sys
 MAX_FILE_LINES = 500
 MAX_LINE_CHARS = 100
 
-# Others' sources, whose shape is not ours to choose.
+# Others' sources, whose shape is not ours to choose, and drawings, which programs write.
 DATA_FOLDERS = ("subprojects/packagefiles/",)
+DRAWINGS = ".svg"
 
 MARKS = re.compile(r"\b(TO" r"DO|FIX" r"ME|XX" r"X)\b")
 MACHINE_PATHS = re.compile(r"(?<![\w.$}/-])/(home|root|work|Users)/\w")
@@ -34,7 +35,7 @@ def tracked_files(root):
         for folder, subfolders, files in os.walk(root):
             subfolders[:] = [s for s in subfolders if s not in (".git", "build", "subprojects")]
             names += [os.path.relpath(os.path.join(folder, f), root) for f in files]
-    return [n for n in names if not n.startswith(DATA_FOLDERS)]
+    return [n for n in names if not n.startswith(DATA_FOLDERS) and not n.endswith(DRAWINGS)]
 
 
 def findings(root, name):
