@@ -18,7 +18,8 @@
 //       changed in the store is an access time, or how many inode numbers are reserved.
 //   O3  a record is changed only under its lock, held exclusively, or with the gate to oneself: a
 //       directory's is its directory lock, another inode's its file lock. The access time alone may
-//       be patched under the shared lock. So a record that was read under its lock can be patched.
+//       be patched under the shared lock. So a record that was read under its lock can be patched,
+//       where N1 keeps its key the same too.
 #pragma once
 
 #include <sys/statvfs.h>
@@ -265,7 +266,8 @@ class Filesystem {
   auto alone(const Caller& caller, const Renaming& what, Work work);
   // 0 when done; the number of the directory that has the name.
   Outcome<Ino> rename_file(const Caller& caller, const Renaming& what);
-  // The directory's number, or 0 when there is none of the name, or only another than `only`.
+  // The directory's number. 0 when the name is no directory's, or, with `only`, when it is
+  // another's or a directory would be replaced.
   Outcome<Ino> rename_directory(const Caller& caller, const Renaming& what, Ino only = {});
   Outcome<Ino> rename_childless(const Caller& caller, const Renaming& what, Ino ino);
   Outcome<Moved> exchange(const Caller& caller, const Renaming& what);

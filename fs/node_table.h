@@ -11,7 +11,7 @@
 //   N1  a directory's place changes only with the namespace gate held exclusively, or, when it is
 //       removed or has no children here, with its own lock and its parents' held exclusively. It is
 //       read with the gate held, and, unless a child keeps it where it is, its own lock or its
-//       parent's.
+//       parent's. Its cookies alone are made under its shard's mutex.
 //   N2  another file's place changes only with the gate held shared and its file lock exclusively,
 //       or the gate held exclusively; it is read with the gate held and the file lock at least
 //       shared.

@@ -3,7 +3,7 @@
 // A file's rename touches two dentries and two directories, under their locks. A directory's
 // changes the paths of everything below: its batch detaches one subtree and grafts it elsewhere,
 // whatever the number of files in it. For these few microseconds it has the namespace to itself,
-// unless nothing below is known to anybody, who then could use a path.
+// unless nothing below has a node: rename_childless().
 #include <algorithm>
 #include <array>
 #include <cstdio>
@@ -101,7 +101,7 @@ Outcome<Filesystem::Moved> Filesystem::rename(const Caller& caller, Ino parent,
     if (const auto synced = sync_replacement(caller, what); !synced) return fail(synced.error());
   }
   while (true) {
-    // Each declines when the name turns out to be of the other kind, which may change in between.
+    // Each declines what is not for it; the name may change in between.
     const Outcome<Ino> directory = rename_file(caller, what);
     if (!directory) return fail(directory.error());
     if (*directory == Ino{}) return Moved{};
@@ -284,8 +284,9 @@ Outcome<Ino> Filesystem::rename_file(const Caller& caller, const Renaming& what)
   return Ino{};
 }
 
-// Of a directory that nobody knows anything in, nobody uses the path without its lock: it need not
-// have the namespace to itself. 0 when that is not so, or the name has passed to another.
+// Of a directory in which nothing has a node, nobody uses the path without its lock, but upkeep,
+// which checks (repoint): it need not have the namespace to itself. 0 when that is not so, the name
+// has passed to another, or a directory would be replaced.
 Outcome<Ino> Filesystem::rename_childless(const Caller& caller, const Renaming& what, Ino ino) {
   const holt::SharedGate gate(gate_);
   const auto locks = dir_locks_.all(what.parent, what.new_parent, ino);

@@ -167,8 +167,10 @@ void Filesystem::repoint(const Found& file) {
     Inode after = *before;
     after.extents = file.copies;
     holt::Batch batch;
+    // A directory in which nothing has a node may move meanwhile, and another take its name.
+    batch.require_value(file.key, encode(*before));
     stage_change(batch, file.key, *before, after);
-    moved = batch.empty() || apply(self, batch).has_value();
+    moved = apply(self, batch).has_value();
   }
   std::vector<Extent> dead;
   for (std::size_t i = 0; i < old.size(); ++i) {

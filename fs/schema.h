@@ -45,7 +45,7 @@ inline constexpr std::size_t kMaxNameBytes = 255;
 // limit.
 inline constexpr std::size_t kMaxPrefixBytes = 31 * 1024;
 
-// DIR of a directory node. REQUIRES: the namespace gate is held, so that no directory moves.
+// DIR of a directory node. REQUIRES: what N1 says of reading its place.
 Key prefix_of(const Node& directory);
 Key child_prefix(std::string_view dir, std::string_view name);
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "fs/fuse/libfuse.h"
+#include "fs/fuse/libfuse_setup.h"
 #include "fs/fuse/options.h"
 
 namespace holtfs::null {
@@ -10,7 +11,7 @@ namespace holtfs::null {
 struct Mount {
   bool acl = true;
   ReaddirPlus readdirplus = ReaddirPlus::kAuto;
-  bool uring = false;  // wanted; once there is an INIT, in force
+  ForgetPace pace;
   bool no_open = false, no_opendir = false;
 };
 

@@ -52,7 +52,9 @@ int serve(const MountOptions& options) {
     fmt::print(stderr, "bench_null: {}\n", uring.hint);
     return kFailure;
   }
-  Mount mount{.acl = options.acl, .readdirplus = options.readdirplus, .uring = uring.use};
+  Mount mount;
+  mount.acl = options.acl;
+  mount.readdirplus = options.readdirplus;
   const SessionSetup setup{.type = "holtfs_null",
                            .source = "null",
                            .passed = options.passed,

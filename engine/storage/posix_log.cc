@@ -111,7 +111,7 @@ Result<void> PosixLog::map_segments(bool shared) {
   // As for read_through(): a fault brings in one page.
   ::madvise(memory_, mapped_bytes_, MADV_RANDOM);
   // The kernel easily drops pages that nobody has mapped, and who writes to the log would wait for
-  // the disk to read back what he overwrites. Not possible before Linux 5.14, and not needed.
+  // the disk to read back what he overwrites. Before Linux 5.14 this fails, and he may.
   if (shared) ::madvise(memory_, ring_bytes, MADV_POPULATE_READ);
   return {};
 }

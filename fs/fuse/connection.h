@@ -15,6 +15,7 @@
 #include "fs/errno_table.h"
 #include "fs/filesystem.h"
 #include "fs/fuse/libfuse.h"
+#include "fs/fuse/libfuse_setup.h"
 #include "fs/fuse/options.h"
 #include "fs/fuse/reply.h"
 #include "fs/fuse/requests.h"
@@ -28,13 +29,13 @@ struct Connection {
 
   Filesystem& fs;
   ReplySettings settings;
+  ForgetPace pace;
   Requests requests;
   std::string options;         // in force, to be shown
   bool sync = false;           // every change is durable before it is answered,
   bool sync_contents = false;  // with the contents of files
   bool acl = true;             // the kernel decides access by POSIX ACLs
   ReaddirPlus readdirplus = ReaddirPlus::kAuto;
-  bool uring = false;                        // wanted; once there is an INIT, in force
   bool no_open = false, no_opendir = false;  // the kernel can do without these requests
   // Wanted; once there is an INIT, in force, and no_open is off.
   bool passthrough = false;

@@ -11,7 +11,6 @@ namespace {
 void on_init(void* userdata, fuse_conn_info* conn) noexcept {
   auto& connection = *static_cast<Connection*>(userdata);
   request_features(conn, connection.acl, connection.readdirplus);
-  connection.uring = comes_over_uring(conn, connection.uring);
   if (connection.passthrough) {
     connection.passthrough = request_passthrough(conn, connection.store);
     if (connection.passthrough) connection.options += ",passthrough";

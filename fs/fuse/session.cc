@@ -145,7 +145,6 @@ std::string run_session(Filesystem& fs, const MountOptions& options,
   connection.sync_contents = options.sync_contents;
   connection.acl = options.acl;
   connection.readdirplus = options.readdirplus;
-  connection.uring = uring.use;
   connection.passthrough = options.passthrough;
   connection.store = options.store;
 
