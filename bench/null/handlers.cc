@@ -74,7 +74,6 @@ void on_init(void* userdata, fuse_conn_info* conn) noexcept {
 // A missing name is an answer too, which the kernel remembers.
 void on_lookup(fuse_req_t request, fuse_ino_t parent, const char* name) noexcept {
   begin(Request::kLookup);
-  mount_of(request).pace.note(request);
   const Result<Found> found = look_up(node_of(parent), name);
   if (found) return answer_entry(request, found);
   fuse_entry_param param = {};
@@ -84,20 +83,14 @@ void on_lookup(fuse_req_t request, fuse_ino_t parent, const char* name) noexcept
 
 void on_forget(fuse_req_t request, fuse_ino_t ino, std::uint64_t lookups) noexcept {
   begin(Request::kForget);
-  const ForgetPace& pace = mount_of(request).pace;
-  const bool over_uring = fuse_req_is_uring(request);
   forget(node_of(ino), lookups);
   fuse_reply_none(request);
-  pace.rest(over_uring);
 }
 
 void on_forget_multi(fuse_req_t request, std::size_t count, fuse_forget_data* forgets) noexcept {
   begin(Request::kBatchForget);
-  const ForgetPace& pace = mount_of(request).pace;
-  const bool over_uring = fuse_req_is_uring(request);
   for (std::size_t i = 0; i < count; ++i) forget(node_of(forgets[i].ino), forgets[i].nlookup);
   fuse_reply_none(request);
-  pace.rest(over_uring);
 }
 
 void on_mknod(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t mode,

@@ -2,7 +2,6 @@
 #pragma once
 
 #include "fs/fuse/libfuse.h"
-#include "fs/fuse/libfuse_setup.h"
 #include "fs/fuse/options.h"
 
 namespace holtfs::null {
@@ -11,7 +10,6 @@ namespace holtfs::null {
 struct Mount {
   bool acl = true;
   ReaddirPlus readdirplus = ReaddirPlus::kAuto;
-  ForgetPace pace;
   bool no_open = false, no_opendir = false;
 };
 

@@ -52,9 +52,7 @@ int serve(const MountOptions& options) {
     fmt::print(stderr, "bench_null: {}\n", uring.hint);
     return kFailure;
   }
-  Mount mount;
-  mount.acl = options.acl;
-  mount.readdirplus = options.readdirplus;
+  Mount mount{.acl = options.acl, .readdirplus = options.readdirplus};
   const SessionSetup setup{.type = "holtfs_null",
                            .source = "null",
                            .passed = options.passed,

@@ -15,7 +15,6 @@
 #include "fs/errno_table.h"
 #include "fs/filesystem.h"
 #include "fs/fuse/libfuse.h"
-#include "fs/fuse/libfuse_setup.h"
 #include "fs/fuse/options.h"
 #include "fs/fuse/reply.h"
 #include "fs/fuse/requests.h"
@@ -29,7 +28,6 @@ struct Connection {
 
   Filesystem& fs;
   ReplySettings settings;
-  ForgetPace pace;
   Requests requests;
   std::string options;         // in force, to be shown
   bool sync = false;           // every change is durable before it is answered,

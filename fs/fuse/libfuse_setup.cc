@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <ctime>
 #include <string_view>
 #include <thread>
 
@@ -86,17 +85,11 @@ void request_features(fuse_conn_info* conn, bool acl, ReaddirPlus readdirplus) {
   conn->no_interrupt = 1;
 }
 
-void ForgetPace::rest(bool over_uring) const {
-  if (over_uring || !uring_.load(std::memory_order_relaxed)) return;
-  constexpr timespec kRest{.tv_sec = 0, .tv_nsec = 10'000'000};
-  nanosleep(&kRest, nullptr);
-}
-
 int serve_session(fuse_session* session, bool uring) {
   fuse_loop_config* const config = fuse_loop_cfg_create();
   const unsigned cores = std::max(1u, std::thread::hardware_concurrency());
   fuse_loop_cfg_set_clone_fd(config, 1);
-  // Over io_uring hardly anything but FORGET comes through the device.
+  // Over io_uring only FORGET and the like come through the device.
   fuse_loop_cfg_set_max_threads(
       config, uring ? kMinThreads : std::clamp(cores * 2, kMinThreads, kMaxThreads));
   const int result = fuse_session_loop_mt(session, config);

@@ -14,7 +14,6 @@ auto answer_entry(fuse_req_t request) {
 }
 
 void on_lookup(fuse_req_t request, fuse_ino_t parent, const char* name) noexcept {
-  connection_of(request).pace.note(request);
   // A missing name is an answer too, which the kernel remembers.
   auto look_up = [parent, name = Name(name)](Filesystem& fs,
                                              const Caller& caller) -> Outcome<Entry> {
@@ -30,22 +29,18 @@ void on_lookup(fuse_req_t request, fuse_ino_t parent, const char* name) noexcept
 
 void on_forget(fuse_req_t request, fuse_ino_t ino, std::uint64_t lookups) noexcept {
   Connection& connection = connection_of(request);
-  const bool over_uring = fuse_req_is_uring(request);
   Reply reply(connection.settings, request);
   connection.fs.forget(Ino{ino}, lookups);
   reply.none();
-  connection.pace.rest(over_uring);
 }
 
 void on_forget_multi(fuse_req_t request, std::size_t count, fuse_forget_data* forgets) noexcept {
   Connection& connection = connection_of(request);
-  const bool over_uring = fuse_req_is_uring(request);
   Reply reply(connection.settings, request);
   for (std::size_t i = 0; i < count; ++i) {
     connection.fs.forget(Ino{forgets[i].ino}, forgets[i].nlookup);
   }
   reply.none();
-  connection.pace.rest(over_uring);
 }
 
 void on_mknod(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t mode,
