@@ -170,19 +170,15 @@ BatchRun::Outcome BatchRun::check_value(const Step& step, const art::View& blob,
 }
 
 BatchRun::Presence BatchRun::presence(std::size_t index, std::string_view prefix, std::size_t blob,
-                                      const art::PrefixSpot* found) const {
+                                      const art::PrefixSpot& spot) const {
   const auto& steps = batch_.steps();
   for (std::size_t j = index; j > 0; --j) {
     const Step& earlier = steps[j - 1];
     if (earlier.is_move() && batch_.data(earlier) == prefix) return Presence::kYes;
     if (earlier.is_structural() && batch_.key(earlier) == prefix) return Presence::kNo;
   }
-  const Tree::Hop& hop = targets_[blob].hop;
-  const art::View view = tree_.view(hop.frame);
-  const art::PrefixSpot spot =
-      found != nullptr ? *found : art::find_prefix(view, prefix, hop.depth);
   if (spot.kind == art::PrefixSpot::Kind::kNone) return Presence::kNo;
-  if (art::has_leaf(view, spot.ref)) return Presence::kYes;
+  if (art::has_leaf(tree_.view(targets_[blob].hop.frame), spot.ref)) return Presence::kYes;
   for (const auto& [looked, holds] : looked_) {
     if (looked == prefix) return holds ? Presence::kYes : Presence::kNo;
   }
@@ -194,11 +190,13 @@ BatchRun::Outcome BatchRun::check_move(std::size_t index, const Place& place) {
   for (const bool target : {false, true}) {
     const std::string_view prefix = target ? batch_.data(step) : batch_.key(step);
     const std::size_t blob = target ? place.second : place.blob;
-    const bool known = found_stands_ && !target;
-    const Presence found = presence(index, prefix, blob, known ? &place.spot : nullptr);
+    const Tree::Hop& hop = targets_[blob].hop;
+    const art::PrefixSpot spot =
+        target ? art::find_prefix(tree_.view(hop.frame), prefix, hop.depth) : spot_of(step, place);
+    const Presence found = presence(index, prefix, blob, spot);
     if (found == Presence::kEdgesOnly) {
       prefix_ = prefix;
-      edges_at_ = targets_[blob].hop;
+      edges_at_ = hop;
       return Outcome::kOnlyEdges;
     }
     if (!target && found == Presence::kNo) return reject(Code::kNotFound);

@@ -115,11 +115,11 @@ class BatchRun {
   Outcome check_value(const Step& step, const art::View& blob, const art::Found& found);
   Outcome check_move(std::size_t index, const Place& place);
   Outcome reject(Code code);
-  // Whether keys begin with `prefix` after the steps before `index`; `found` is where it leads in
-  // its blob, if that is known.
+  // Whether keys begin with `prefix`, which leads to `spot` in its blob, after the steps before
+  // `index`.
   enum class Presence : std::uint8_t { kNo, kYes, kEdgesOnly };
   Presence presence(std::size_t index, std::string_view prefix, std::size_t blob,
-                    const art::PrefixSpot* found) const;
+                    const art::PrefixSpot& spot) const;
 
   static std::size_t room_of(const Batch& batch);
   Outcome plan_room(bool exclusive);

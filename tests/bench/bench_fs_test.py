@@ -161,7 +161,6 @@ class Report(unittest.TestCase):
         self.assertIn('"mkdir_1p" 10 30\n"rename_1p" 20 NaN\n', script)
         self.assertNotIn('"null"', script)
 
-
     def test_each_subject_has_a_color_of_its_own(self):
         self.assertEqual(set(plots.COLORS), set(subjects.NAMES))
         self.assertEqual(len(set(plots.COLORS.values())), len(plots.COLORS))
