@@ -235,6 +235,9 @@ class Filesystem {
   Outcome<Dir> load_directory(const Caller& caller, Ino ino);
   Outcome<Inode> load_inode(const Caller& caller, std::string_view key, Ino ino,
                             Parts parts = Parts::kAll);
+  // What a dentry says; nothing where there is none.
+  Outcome<std::optional<Marker>> find_marker(const Caller& caller, std::string_view prefix,
+                                             std::string_view name);
   Outcome<std::string> load_value(const Caller& caller, std::string_view key);
   Outcome<void> load_record(const Caller& caller, std::string_view key, Record& out);
   Located locate(const Node& node);
@@ -270,6 +273,7 @@ class Filesystem {
   // another's or a directory would be replaced.
   Outcome<Ino> rename_directory(const Caller& caller, const Renaming& what, Ino only = {});
   Outcome<Ino> rename_childless(const Caller& caller, const Renaming& what, Ino ino);
+  Outcome<Ino> rename_empty(const Caller& caller, const Renaming& what, Ino ino);
   Outcome<Moved> exchange(const Caller& caller, const Renaming& what);
   Outcome<void> sync_replacement(const Caller& caller, const Renaming& what);
   Outcome<DirPair> load_directories(const Caller& caller, const Renaming& what);

@@ -126,8 +126,6 @@ struct DiskDeviceTail {
 };
 static_assert(sizeof(DiskDeviceTail) == 8);
 
-inline constexpr std::uint32_t kEntriesOffset = sizeof(DiskInode);
-
 // What a dentry holds when the inode record is elsewhere.
 struct DiskMarker {
   unsigned char tag;

@@ -5,12 +5,6 @@
 
 namespace holtfs {
 
-namespace {
-
-const std::string kNoEntries(8, '\0');
-
-}  // namespace
-
 // Reads what must be kept of an inode whose records are about to go.
 Outcome<Orphan> Filesystem::read_orphan(const Caller& caller, Inode inode,
                                         std::string_view xattr_prefix) {
@@ -134,30 +128,29 @@ Outcome<void> Filesystem::rmdir(const Caller& caller, Ino parent, std::string_vi
     Outcome<Ino> child = [&]() -> Outcome<Ino> {
       const auto lock = dir_locks_.shared(parent);
       if ((*parent_node)->place == Place::kOrphan) return fail(ENOENT);
-      Record value;
-      const auto loaded =
-          load_record(caller, schema::entry_key(schema::prefix_of(**parent_node), name), value);
-      if (!loaded) return fail(loaded.error());
-      const holt::Result<Marker> marker = decode_marker(value);
+      const auto marker = find_marker(caller, schema::prefix_of(**parent_node), name);
       if (!marker) return fail(marker.error());
-      if (marker->tag != Tag::kDirectory) return fail(ENOTDIR);
-      return marker->ino;
+      if (!*marker) return fail(ENOENT);
+      if ((*marker)->tag != Tag::kDirectory) return fail(ENOTDIR);
+      return (*marker)->ino;
     }();
     if (!child) return fail(child.error());
 
     const auto locks = dir_locks_.both(parent, *child);
     Outcome<Dir> dir = load_directory(caller, parent);
     if (!dir) return fail(dir.error());
-    const schema::Key key = schema::entry_key(dir->prefix, name);
-    Record value;
-    const auto loaded = load_record(caller, key, value);
-    if (!loaded) return fail(loaded.error());
-    if (value != encode(Marker{Tag::kDirectory, DT_DIR, *child})) continue;
     const schema::Key prefix = schema::child_prefix(dir->prefix, name);
     const schema::Key child_key = schema::inode_key(prefix);
     Outcome<Inode> inode = load_inode(caller, child_key, *child);
-    if (!inode) return fail(inode.error() == kWouldWait ? kWouldWait : Errno{EIO});
+    if (!inode) {
+      if (inode.error() == kWouldWait) return fail(kWouldWait);
+      const auto marker = find_marker(caller, dir->prefix, name);
+      if (!marker) return fail(marker.error());
+      if (!*marker || (*marker)->ino != *child) continue;  // the name has passed to another
+      return fail(EIO);
+    }
     if (inode->entries != 0) return fail(ENOTEMPTY);
+    const bool has_xattrs = (inode->flags & kHasXattrs) != 0;
     Outcome<Orphan> orphan =
         read_orphan(caller, std::move(*inode), schema::directory_xattr_prefix(prefix));
     if (!orphan) return fail(orphan.error());
@@ -165,9 +158,13 @@ Outcome<void> Filesystem::rmdir(const Caller& caller, Ino parent, std::string_vi
     holt::Batch& batch = scratch_batch();
     dir->count_entries(-1, -1);
     dir->stage(batch);
-    batch.require_bytes(child_key, kEntriesOffset, kNoEntries);  // O3 says so already
-    batch.erase_prefix(prefix);
-    batch.erase(key);
+    batch.erase(schema::entry_key(dir->prefix, name));
+    // The record alone, where that is all there is: it is much less work.
+    if (has_xattrs) {
+      batch.erase_prefix(prefix);
+    } else {
+      batch.erase(child_key);
+    }
     const Outcome<holt::Lsn> lsn = apply(caller, batch);
     if (!lsn) return fail(lsn.error());
     if (lazy_ != nullptr) lazy_->erase(*child);

@@ -1,61 +1,12 @@
-// rename: of a file, of a directory, and exchanges.
+// rename: what all kinds have in common, of a file, and exchanges.
 //
-// A file's rename touches two dentries and two directories, under their locks. A directory's
-// changes the paths of everything below: its batch detaches one subtree and grafts it elsewhere,
-// whatever the number of files in it. For these few microseconds it has the namespace to itself,
-// unless nothing below has a node: rename_childless().
+// A file's rename touches two dentries and two directories, under their locks.
 #include <algorithm>
-#include <array>
 #include <cstdio>
-#include <optional>
 
 #include "fs/ops.h"
 
 namespace holtfs {
-
-namespace {
-
-// What a dentry says; nothing where there is none.
-Outcome<std::optional<Marker>> find_marker(const holt::Store& store, holt::Wait wait,
-                                           std::string_view prefix, std::string_view name) {
-  std::array<char, Record::kRoom> value;  // of a longer one the beginning is enough
-  const auto got = store.get(schema::entry_key(prefix, name), value, wait);
-  if (!got && got.error().code() == holt::Code::kNotFound) return std::nullopt;
-  if (!got) return fail(got.error());
-  const std::string_view shown(value.data(), std::min(*got, value.size()));
-  const holt::Result<Marker> marker = decode_marker(shown);
-  if (!marker) return fail(marker.error());
-  return *marker;
-}
-
-// Whether `node` is, or lies below, directory `ino`.
-bool is_within(const Node* node, Ino ino) {
-  while (node != nullptr && node->ino != ino) node = node->parent;
-  return node != nullptr;
-}
-
-// Deeper than any path that a system call takes in one piece.
-constexpr std::size_t kDeepPrefix = 4096;
-constexpr std::size_t kMaxDeepKeys = 10'000;
-
-}  // namespace
-
-// A subtree that moves below a deep directory takes its own depth along: without a limit, a few
-// hundred moves would make keys too long to be listed. Below kDeepPrefix, where that could happen,
-// small subtrees whose keys stay within the limit may move. ENAMETOOLONG for others.
-Outcome<void> Filesystem::check_depth(const Caller& caller, std::string_view from,
-                                      std::string_view to) {
-  if (to.size() <= kDeepPrefix || to.size() <= from.size()) return {};
-  const std::size_t limit = holt::kMaxKeyBytes - (to.size() - from.size());
-  holt::Cursor cursor = store_->scan({.prefix = from, .values = false, .wait = caller.wait});
-  for (std::size_t keys = 0; keys < kMaxDeepKeys; ++keys) {
-    const holt::Result<bool> more = cursor.next();
-    if (!more) return fail(more.error());
-    if (!*more) return {};
-    if (cursor.key().size() > limit) break;
-  }
-  return fail(ENAMETOOLONG);
-}
 
 // Runs `work` with the namespace to itself. Everybody waits for it, so it should not wait for the
 // disk: what it is going to need is read beforehand, and only if that was not all of it, it waits.
@@ -227,14 +178,14 @@ Outcome<Ino> Filesystem::rename_file(const Caller& caller, const Renaming& what)
   const Outcome<Node*> parent = directory_node(what.parent);
   if (!parent) return fail(parent.error());
   if ((*parent)->place == Place::kOrphan) return fail(ENOENT);
-  const auto source = find_marker(*store_, caller.wait, schema::prefix_of(**parent), what.name);
+  const auto source = find_marker(caller, schema::prefix_of(**parent), what.name);
   if (!source) return fail(source.error());
   if (!*source) return fail(ENOENT);
   if ((*source)->tag == Tag::kDirectory) return (*source)->ino;
   Outcome<DirPair> dirs = load_directories(caller, what);
   if (!dirs) return fail(dirs.error());
   Dir &from = dirs->from, &to = dirs->to();
-  const auto target = find_marker(*store_, caller.wait, to.prefix, what.new_name);
+  const auto target = find_marker(caller, to.prefix, what.new_name);
   if (!target) return fail(target.error());
   const bool replaces = target->has_value();
   if (replaces && (what.flags & RENAME_NOREPLACE) != 0) return fail(EEXIST);
@@ -284,73 +235,6 @@ Outcome<Ino> Filesystem::rename_file(const Caller& caller, const Renaming& what)
   return Ino{};
 }
 
-// Of a directory in which nothing has a node, nobody uses the path without its lock, but upkeep,
-// which checks (repoint): it need not have the namespace to itself. 0 when that is not so, the name
-// has passed to another, or a directory would be replaced.
-Outcome<Ino> Filesystem::rename_childless(const Caller& caller, const Renaming& what, Ino ino) {
-  const holt::SharedGate gate(gate_);
-  const auto locks = dir_locks_.all(what.parent, what.new_parent, ino);
-  return nodes_.has_children(ino) ? Ino{} : rename_directory(caller, what, ino);
-}
-
-// REQUIRES: the gate, exclusively; or what rename_childless() has, which is for `only`.
-Outcome<Ino> Filesystem::rename_directory(const Caller& caller, const Renaming& what, Ino only) {
-  Outcome<DirPair> dirs = load_directories(caller, what);
-  if (!dirs) return fail(dirs.error());
-  Dir &from = dirs->from, &to = dirs->to();
-
-  const auto source = find_marker(*store_, caller.wait, from.prefix, what.name);
-  if (!source) return fail(source.error());
-  if (!*source) return fail(ENOENT);
-  if ((*source)->tag != Tag::kDirectory) return Ino{};
-  const Ino ino = (*source)->ino;
-  if (only != Ino{} && ino != only) return Ino{};
-  if (is_within(to.node, ino)) return fail(EINVAL);
-  const auto target = find_marker(*store_, caller.wait, to.prefix, what.new_name);
-  if (!target) return fail(target.error());
-  const bool replaces = target->has_value();
-  if (replaces && (what.flags & RENAME_NOREPLACE) != 0) return fail(EEXIST);
-  if (replaces && (*target)->tag != Tag::kDirectory) return fail(ENOTDIR);
-  if (replaces && (*target)->ino == ino) return ino;
-  if (replaces && only != Ino{}) return Ino{};  // the other's lock is not held
-
-  const schema::Key new_prefix = schema::child_prefix(to.prefix, what.new_name);
-  if (new_prefix.size() > schema::kMaxPrefixBytes) return fail(ENAMETOOLONG);
-  holt::Batch& batch = scratch_batch();
-  dirs->count_move(what, replaces, 1);
-  dirs->stage(batch);
-  Removed removed;
-  if (replaces) {
-    auto old = load_inode(caller, schema::inode_key(new_prefix), (*target)->ino);
-    if (!old) return fail(old.error());
-    if (old->entries != 0) return fail(ENOTEMPTY);
-    Outcome<Orphan> orphan =
-        read_orphan(caller, std::move(*old), schema::directory_xattr_prefix(new_prefix));
-    if (!orphan) return fail(orphan.error());
-    orphan->inode.ctime = now();
-    removed = {.gone = true, .orphan = std::move(*orphan)};
-    batch.erase_prefix(new_prefix);
-  }
-  const Outcome<Moving> moving = stage_marked(caller, from, what.name, **source, batch);
-  if (!moving) return fail(moving.error());
-  const Outcome<void> fits = check_depth(caller, moving->below, new_prefix);
-  if (!fits) return fail(fits.error());
-  if (const auto left = stage_old_name(caller, what, *moving, from, batch); !left) {
-    return fail(left.error());
-  }
-  batch.move(moving->below, new_prefix);
-  batch.put(schema::entry_key(to.prefix, what.new_name), moving->value);
-  const Outcome<holt::Lsn> lsn = apply(caller, batch);
-  if (!lsn) return fail(lsn.error());
-
-  if (lazy_ != nullptr && replaces) lazy_->erase((*target)->ino);
-  const NodePin old_node = replaces ? nodes_.pin((*target)->ino) : NodePin();
-  if (what.whiteout != Ino{}) what.claim->settle({.inodes = 1});
-  finish_removal(std::move(removed), old_node.get(), *lsn);
-  finish_arrival(*moving, nodes_.pin(ino).get(), to, what.new_name);
-  return ino;
-}
-
 // RENAME_EXCHANGE: two names change places, whatever they stand for. Rare, so it always has the
 // namespace to itself. REQUIRES: the gate, exclusively.
 Outcome<Filesystem::Moved> Filesystem::exchange(const Caller& caller, const Renaming& what) {
@@ -359,7 +243,7 @@ Outcome<Filesystem::Moved> Filesystem::exchange(const Caller& caller, const Rena
   Dir &from = dirs->from, &to = dirs->to();
   for (const auto& [prefix, name] :
        {std::pair{&from.prefix, what.name}, std::pair{&to.prefix, what.new_name}}) {
-    const auto marker = find_marker(*store_, caller.wait, *prefix, name);
+    const auto marker = find_marker(caller, *prefix, name);
     if (!marker) return fail(marker.error());
     // A directory's stay with its number, as its record moves with its prefix.
     if (!*marker || (*marker)->tag == Tag::kDirectory) continue;

@@ -1,6 +1,7 @@
 #include "fs/ops.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 #include "fs/log.h"
@@ -70,6 +71,24 @@ Outcome<Filesystem::Dir> Filesystem::load_directory(const Caller& caller, Ino in
   dir.after = std::move(*inode);
   if (lazy_ != nullptr) lazy_->show(dir.after);
   return dir;
+}
+
+bool is_within(const Node* node, Ino ino) {
+  while (node != nullptr && node->ino != ino) node = node->parent;
+  return node != nullptr;
+}
+
+Outcome<std::optional<Marker>> Filesystem::find_marker(const Caller& caller,
+                                                       std::string_view prefix,
+                                                       std::string_view name) {
+  std::array<char, Record::kRoom> value;  // of a longer one the beginning is enough
+  const auto got = store_->get(schema::entry_key(prefix, name), value, caller.wait);
+  if (!got && got.error().code() == holt::Code::kNotFound) return std::nullopt;
+  if (!got) return fail(got.error());
+  const std::string_view shown(value.data(), std::min(*got, value.size()));
+  const holt::Result<Marker> marker = decode_marker(shown);
+  if (!marker) return fail(marker.error());
+  return *marker;
 }
 
 Outcome<std::string> Filesystem::load_value(const Caller& caller, std::string_view key) {

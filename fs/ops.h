@@ -88,6 +88,9 @@ holt::Batch& scratch_batch();
 // 0, or the errno for a name that cannot be a dentry's.
 int check_name(std::string_view name);
 
+// Whether `node` is, or lies below, directory `ino`. REQUIRES: N1.
+bool is_within(const Node* node, Ino ino);
+
 // Made now, with one link, or a directory's two.
 Inode new_inode(Ino ino, std::uint32_t mode);
 

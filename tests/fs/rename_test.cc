@@ -97,6 +97,32 @@ BOOST_FIXTURE_TEST_CASE(a_directory_takes_everything_along, Renames) {
   BOOST_TEST(lookup_code(at("t/moved/b"), "another") == 0);
 }
 
+// Nothing in it has a node, and at most its record and its xattrs are there.
+BOOST_FIXTURE_TEST_CASE(an_empty_directory_moves_with_record_and_xattrs, Renames) {
+  const Ino from = mkdir(kRootIno, "from"), to = mkdir(kRootIno, "to");
+  for (const bool marked : {false, true}) {
+    const Ino dir = mkdir(from, "d");
+    if (marked) BOOST_TEST(code(fs->setxattr(who, dir, "user.k", "v", 0)) == 0);
+    const Attr before = attr(dir);
+    BOOST_TEST(rename(from, "d", from, "d") == 0);
+    BOOST_TEST(rename(from, "d", dir, "d") == EINVAL);
+    BOOST_TEST(rename(from, "d", to, marked ? "marked" : "bare") == 0);
+    BOOST_TEST(lookup_code(from, "d") == ENOENT);
+    const Attr after = attr(dir);
+    BOOST_TEST((after.ctime > before.ctime));
+    BOOST_TEST((after.mtime == before.mtime && after.btime == before.btime));
+    BOOST_TEST((after.mode == before.mode && after.nlink == 2u));
+    BOOST_TEST(attr(from).nlink == 2u);
+    BOOST_TEST(attr(to).nlink == (marked ? 4u : 3u));
+    create(dir, "inside");
+  }
+  BOOST_TEST(rename(to, "bare", to, "marked", RENAME_NOREPLACE) == EEXIST);
+  reopen();
+  BOOST_TEST(lookup_code(at("to/bare"), "inside") == 0);
+  BOOST_TEST(lookup_code(at("to/marked"), "inside") == 0);
+  BOOST_TEST(*fs->getxattr(who, at("to/marked"), "user.k") == "v");
+}
+
 BOOST_FIXTURE_TEST_CASE(a_directory_replaces_an_empty_one_only, Renames) {
   const Ino a = mkdir(kRootIno, "a"), b = mkdir(kRootIno, "b");
   create(a, "f");
