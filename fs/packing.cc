@@ -212,6 +212,7 @@ holt::Result<void> Filesystem::write_segments() {
 
 // At the end: all that upkeep does but moving contents, and what is then known of segments.
 holt::Result<void> Filesystem::settle_segments() {
+  segments_->trim_lanes();
   if (!keep_segments(Tidying::kAlways)) {
     return holt::fail(holt::Code::kIo, "the contents of files are not synced");
   }

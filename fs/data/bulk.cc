@@ -3,9 +3,11 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <filesystem>
 
@@ -37,6 +39,20 @@ Outcome<void> HostFile::write_all(std::string_view bytes, std::uint64_t offset) 
     bytes.remove_prefix(static_cast<std::size_t>(put));
   }
   return {};
+}
+
+bool HostFile::write_zeros(std::uint64_t offset, std::size_t size) const {
+  // Few, so that reading them does not empty the processor's cache.
+  alignas(64) static char zeros[4096];
+  std::array<iovec, 64> parts;
+  std::size_t count = 0;
+  for (std::size_t left = size; left > 0 && count < parts.size(); ++count) {
+    parts[count] = {zeros, std::min(left, sizeof zeros)};
+    left -= parts[count].iov_len;
+  }
+  const ssize_t put =
+      pwritev(fd_, parts.data(), static_cast<int>(count), static_cast<off_t>(offset));
+  return put == static_cast<ssize_t>(size);
 }
 
 Outcome<void> HostFile::sync() const {

@@ -16,6 +16,10 @@ namespace {
 
 constexpr std::uint64_t kBlock = 4096;  // the least that hosts give back
 
+// Hosts keep what is written in memory in pieces as large as the write that brought it: an append
+// of 4 KiB takes half the time where a large piece is there already, and so does writing it back.
+constexpr std::uint64_t kWindow = 32 * 1024;
+
 std::uint64_t checksum_of(std::string_view bytes) {
   return holt::checksum(std::as_bytes(std::span(bytes)));
 }
@@ -80,6 +84,7 @@ Outcome<HostFileRef> Segments::file_of(const SegmentRef& segment) {
 
 // Gives the lane a segment with room.
 Outcome<void> Segments::roll(Lane& lane) {
+  trim(lane);
   if (lane.segment) lane.segment->current = false;
   lane.segment = nullptr;
   lane.file = nullptr;
@@ -121,7 +126,25 @@ Outcome<void> Segments::roll(Lane& lane) {
     lane.file = *file;
   }
   lane.segment = std::move(segment);
+  lane.prepared = 0;
   return {};
+}
+
+// Makes the window that ends at or above `end` before small appends fill it. Without room for it
+// they do without.
+void Segments::prepare(Lane& lane, std::uint64_t end) {
+  const std::uint64_t from = std::max(lane.prepared, lane.segment->size.load());
+  if (end <= from || end - from >= kWindow) return;
+  const std::uint64_t to =
+      std::min<std::uint64_t>((end + kWindow - 1) / kWindow * kWindow, kSegmentBytes);
+  if (lane.file->write_zeros(from, to - from)) lane.prepared = to;
+}
+
+// Takes off what was prepared for appends that will not come. Should it stay, it is not used.
+void Segments::trim(Lane& lane) {
+  if (!lane.segment || lane.prepared <= lane.segment->size) return;
+  (void)ftruncate(lane.file->fd(), static_cast<off_t>(lane.segment->size.load()));
+  lane.prepared = 0;
 }
 
 Outcome<Extent> Segments::append(std::string_view bytes) {
@@ -134,6 +157,7 @@ Outcome<Extent> Segments::append(std::string_view bytes) {
   }
   Segment& segment = *lane.segment;
   const std::uint64_t at = segment.size;
+  prepare(lane, at + bytes.size());
   // What a failure leaves behind the tail is overwritten by the next.
   if (const auto done = lane.file->write_all(bytes, at); !done) {
     return fail(done.error());

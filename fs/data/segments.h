@@ -103,6 +103,8 @@ class Segments {
   Outcome<void> sync_everything();
   // From here on segments that have room are appended to.
   void start_lanes();
+  // Gives the host files the length of what was appended. For the end.
+  void trim_lanes();
 
  private:
   static constexpr std::size_t kLanes = 4;
@@ -124,6 +126,7 @@ class Segments {
     holt::Mutex mutex{holt::Rank::kSegment};
     SegmentRef segment GUARDED_BY(mutex);
     HostFileRef file GUARDED_BY(mutex);
+    std::uint64_t prepared GUARDED_BY(mutex) = 0;  // below, the host has pages for what comes
   };
 
   static std::string name_of(std::uint32_t number);
@@ -134,6 +137,8 @@ class Segments {
   Outcome<HostFileRef> file_of(const SegmentRef& segment);
   HostFileRef remember(const SegmentRef& segment, HostFileRef file);
   Outcome<void> roll(Lane& lane) REQUIRES(lane.mutex);
+  void prepare(Lane& lane, std::uint64_t end) REQUIRES(lane.mutex);
+  static void trim(Lane& lane) REQUIRES(lane.mutex);
   Outcome<void> sync_to(const SegmentRef& segment, std::uint64_t end);
   void punch(const SegmentRef& segment, std::uint64_t from, std::uint64_t to);
 

@@ -115,4 +115,11 @@ void Segments::start_lanes() {
   }
 }
 
+void Segments::trim_lanes() {
+  for (Lane& lane : lanes_) {
+    const holt::MutexLock lock(lane.mutex);
+    trim(lane);
+  }
+}
+
 }  // namespace holtfs

@@ -157,6 +157,28 @@ BOOST_FIXTURE_TEST_CASE(files_change_and_are_read_while_segments_are_emptied, Pa
   check_contents();
 }
 
+BOOST_FIXTURE_TEST_CASE(small_appends_go_into_large_host_writes, Folder) {
+  constexpr std::uint64_t kWindow = 32 * 1024;
+  Segments segments(path + "/segments", 8, false);
+  const std::string bytes(3901, 'b');
+  const auto host_bytes = [&] { return std::filesystem::file_size(path + "/segments/00000001"); };
+  std::uint64_t tail = 0;
+  for (int i = 0; i < 100; ++i) {
+    const Extent extent = *segments.append(bytes);
+    BOOST_REQUIRE(extent.offset == tail);
+    tail = extent.end();
+    BOOST_REQUIRE(host_bytes() == (tail + kWindow - 1) / kWindow * kWindow);
+    BOOST_REQUIRE(segments.state_of(1).size == tail);
+    std::string out(bytes.size(), '\0');
+    BOOST_REQUIRE(segments.read(extent, out, holt::Wait::kYes).has_value());
+  }
+  segments.trim_lanes();
+  BOOST_TEST(host_bytes() == tail);
+  // What is as large by itself needs nothing.
+  const Extent large = *segments.append(std::string(kWindow, 'l'));
+  BOOST_TEST(host_bytes() == large.end());
+}
+
 BOOST_FIXTURE_TEST_CASE(few_descriptors_serve_many_segments, Folder) {
   constexpr std::uint32_t kCount = 100;
   Segments segments(path + "/segments", 8, false);
