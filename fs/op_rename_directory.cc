@@ -71,8 +71,8 @@ Outcome<Ino> Filesystem::rename_empty(const Caller& caller, const Renaming& what
   if (const auto lsn = apply(caller, batch); !lsn) {
     return lsn.error() == Errno{EEXIST} ? Outcome<Ino>(Ino{}) : fail(lsn.error());
   }
-  Node* const node = nodes_.find(ino);
-  if (node != nullptr) nodes_.move(*node, Place::kDirectory, to.node, what.new_name);
+  const NodePin node = nodes_.pin(ino);
+  if (node) nodes_.move(*node, Place::kDirectory, to.node, what.new_name);
   return ino;
 }
 

@@ -27,6 +27,7 @@ Outcome<void> Filesystem::with_space(const Caller& caller,
   reaper_->drain();
   release_dead();
   retire_segments();
+  segments_->trim_lanes();
   return work();
 }
 

@@ -17,6 +17,8 @@ namespace {
 
 // A segment of which less than one part in so many lives is emptied.
 constexpr std::uint64_t kSparse = 4;
+// A smaller one, which may be mostly zeros behind its tail, is not worth a pass over all records.
+constexpr std::uint64_t kWorthEmptying = 256 * 1024;
 // Of one round.
 constexpr std::size_t kMaxKeys = 50'000;
 constexpr std::uint64_t kMaxMovedBytes = 8u << 20;
@@ -87,7 +89,8 @@ void Filesystem::empty_segments() {
   const holt::MutexLock one_at_a_time(emptying_);
   if (victims_.empty()) {
     for (const SegmentState& state : segments_->states()) {
-      const bool sparse = state.live != 0 && state.live < state.size / kSparse;
+      const bool sparse =
+          state.live != 0 && state.live < state.size / kSparse && state.size >= kWorthEmptying;
       if (!sparse || state.current || !state.exists) continue;
       // What the last pass could not move, such as contents of nameless files, is still there.
       const auto stubborn = stubborn_.find(state.number);

@@ -41,7 +41,7 @@ Outcome<void> HostFile::write_all(std::string_view bytes, std::uint64_t offset) 
   return {};
 }
 
-bool HostFile::write_zeros(std::uint64_t offset, std::size_t size) const {
+std::size_t HostFile::write_zeros(std::uint64_t offset, std::size_t size) const {
   // Few, so that reading them does not empty the processor's cache.
   alignas(64) static char zeros[4096];
   std::array<iovec, 64> parts;
@@ -52,7 +52,7 @@ bool HostFile::write_zeros(std::uint64_t offset, std::size_t size) const {
   }
   const ssize_t put =
       pwritev(fd_, parts.data(), static_cast<int>(count), static_cast<off_t>(offset));
-  return put == static_cast<ssize_t>(size);
+  return put < 0 ? 0 : static_cast<std::size_t>(put);
 }
 
 Outcome<void> HostFile::sync() const {

@@ -54,8 +54,8 @@ class HostFile {
   };
   Outcome<Size> extent() const;
   Outcome<void> write_all(std::string_view bytes, std::uint64_t offset) const;
-  // Writes zeros in one piece. False when not all of them were written, which is not logged.
-  bool write_zeros(std::uint64_t offset, std::size_t size) const;
+  // Writes up to 256 KiB of zeros in one piece. How many were written; failures are not logged.
+  std::size_t write_zeros(std::uint64_t offset, std::size_t size) const;
   Outcome<void> sync() const;
 
  private:

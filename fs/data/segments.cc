@@ -137,7 +137,7 @@ void Segments::prepare(Lane& lane, std::uint64_t end) {
   if (end <= from || end - from >= kWindow) return;
   const std::uint64_t to =
       std::min<std::uint64_t>((end + kWindow - 1) / kWindow * kWindow, kSegmentBytes);
-  if (lane.file->write_zeros(from, to - from)) lane.prepared = to;
+  lane.prepared = from + lane.file->write_zeros(from, to - from);
 }
 
 // Takes off what was prepared for appends that will not come. Should it stay, it is not used.

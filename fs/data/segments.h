@@ -3,7 +3,10 @@
 // Segment N is segments/N, written in 8 hexadecimal digits. Bytes are appended, and never
 // overwritten: a place in a segment is given out once. What is dead is given back to the host by
 // punching holes, and a segment in which nothing lives is removed. Four lanes append, each to a
-// segment of its own, so that concurrent writers do not wait for one tail.
+// segment of its own, so that concurrent writers do not wait for one tail. Behind the tail of such
+// a segment its host file may go on with zeros, which are nobody's: large pieces that the host is
+// made to keep in memory before small appends fill them. After an unclean end they stay, and what
+// is appended goes behind them.
 //
 // All bytes of a segment below its durable mark survive a power failure. Nothing is known of those
 // above. A segment whose sync failed is never synced again and takes no more bytes: those above the
@@ -64,9 +67,9 @@ holt::Result<SegmentState> decode_segment(std::uint32_t number, std::string_view
 class Segments {
  public:
   // `folder` is made when it is missing and not `read_only`; the segments in it are found.
-  // `sync` is fdatasync(2), or what a test has for it.
+  // `sync_file` is fdatasync(2), or what a test has for it.
   Segments(std::string folder, std::size_t max_open, bool read_only,
-           SyncFailures::Sync sync = ::fdatasync);
+           SyncFailures::Sync sync_file = ::fdatasync);
   Segments(const Segments&) = delete;
   Segments& operator=(const Segments&) = delete;
   // errno's value if there is no folder to use.
@@ -103,7 +106,7 @@ class Segments {
   Outcome<void> sync_everything();
   // From here on segments that have room are appended to.
   void start_lanes();
-  // Gives the host files the length of what was appended. For the end.
+  // Gives the host files the length of what was appended: for the end, and when room is scarce.
   void trim_lanes();
 
  private:

@@ -29,11 +29,11 @@ holt::Result<SegmentState> decode_segment(std::uint32_t number, std::string_view
 }
 
 Segments::Segments(std::string folder, std::size_t max_open, bool read_only,
-                   SyncFailures::Sync sync)
+                   SyncFailures::Sync sync_file)
     : folder_(std::move(folder)),
       max_open_(std::max<std::size_t>(8, max_open)),
       read_only_(read_only),
-      sync_(sync) {
+      sync_(sync_file) {
   if (!read_only) mkdir(folder_.c_str(), 0700);
   directory_ = holt::UniqueFd(::open(folder_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (directory_) {

@@ -147,6 +147,22 @@ BOOST_FIXTURE_TEST_CASE(an_empty_directory_moves_while_it_is_used, Threads) {
   });
 }
 
+BOOST_FIXTURE_TEST_CASE(an_empty_directory_moves_while_it_is_forgotten, Threads) {
+  const Ino a = mkdir(kRootIno, "a"), b = mkdir(kRootIno, "b");
+  for (const char* home : {"home0", "home1"}) fs->forget(mkdir(a, home), 1);
+  run([&](int t, std::mt19937&) {
+    const std::string home = fmt::format("home{}", t / 2);
+    Ino at = a, other = b;
+    for (int i = 0; i < 5000; ++i, std::swap(at, other)) {
+      if (t % 2 == 0) {
+        expect_code(code(fs->rename(who, at, home, other, home, 0)), 0, "rename " + home);
+      } else if (const auto found = fs->lookup(who, at, home)) {
+        fs->forget(found->attr.ino, 1);
+      }
+    }
+  });
+}
+
 BOOST_FIXTURE_TEST_CASE(an_empty_directory_moves_without_having_all_to_itself, Threads) {
   mkdir(kRootIno, "moved");
   const Ino listed = mkdir(kRootIno, "listed"), other = mkdir(kRootIno, "other");
