@@ -213,7 +213,8 @@ class Store {
   // Lets processes that want to open the store wait for close(), which follows: they would be told
   // kBusy otherwise. For owners with work of their own to finish first; close() does it by itself.
   void announce_close();
-  // Syncs and checkpoints, unless the store is read-only or poisoned. close() first to see errors.
+  // Checkpoints, unless the store is read-only, and syncs the log where that fails. close() first
+  // to see errors.
   ~Store();
   Result<void> close();
 

@@ -15,7 +15,8 @@
 // (data/segments.h, op_packed.cc, packing.cc), L1 to L3 (limited.h), and
 //   O1  every batch leaves R1 to R4 true: a record and what it counts change in one batch.
 //   O2  an operation that fails with kWouldWait can be run again from the start: all it may have
-//       changed in the store is an access time, or how many inode numbers are reserved.
+//       changed in the store is times, how many inode numbers are reserved, or that contents are
+//       in a host file now.
 //   O3  a record is changed only under its lock, held exclusively, or with the gate to oneself: a
 //       directory's is its directory lock, another inode's its file lock. The access time alone may
 //       be patched under the shared lock. So a record that was read under its lock can be patched,
@@ -65,7 +66,7 @@ namespace holtfs {
 struct Caller {
   Credentials who;
   mode_t umask = 0;                    // where no default ACL says what new files may be
-  holt::Wait wait = holt::Wait::kYes;  // kNo: kWouldWait instead of reading the store from disk
+  holt::Wait wait = holt::Wait::kYes;  // kNo: kWouldWait instead of waiting for a disk
 };
 
 struct FilesystemOptions {
@@ -216,7 +217,7 @@ class Filesystem {
 
   Filesystem(std::string path, const FilesystemOptions& options);
 
-  // open_close.cc, recovery.cc
+  // open_close.cc, recovery.cc, recovery_packed.cc
   holt::Result<void> start();
   holt::Result<void> make_root();
   holt::Result<void> recover();
@@ -290,6 +291,10 @@ class Filesystem {
                      const DirSink& sink, bool note_atime);
   Outcome<bool> give(const Caller& caller, const Dir& dir, std::string_view name,
                      std::string_view value, std::uint64_t cookie, bool plus, const DirSink& sink);
+  // op_file.cc
+  Outcome<std::optional<std::size_t>> read_bulk(const Caller& caller, Ino ino, std::uint64_t offset,
+                                                std::span<char> out, bool note_atime);
+  std::unexpected<Errno> undo_contents(const Caller& caller, Ino ino, Errno why);
   using SizeChange = std::function<Outcome<void>(Inode&, const Located&, holt::Batch&)>;
   Outcome<Inode> resize(const Caller& caller, Ino ino, std::uint64_t size,
                         const SizeChange& change);
@@ -310,11 +315,8 @@ class Filesystem {
   void count_nameless(Ino ino);  // REQUIRES: it has a node
   void count_gone(const Orphan& orphan);
   void count_named(const Orphan& orphan);
-  Outcome<std::optional<std::size_t>> read_bulk(const Caller& caller, Ino ino, std::uint64_t offset,
-                                                std::span<char> out, bool note_atime);
-  std::unexpected<Errno> undo_contents(const Caller& caller, Ino ino, Errno why);
-  Outcome<Inode> inode_of(const Caller& caller, Ino ino);
   // op_packed.cc
+  Outcome<Inode> inode_of(const Caller& caller, Ino ino);
   Outcome<void> read_extent(const Caller& caller, const Extent& extent, std::span<char> out);
   Outcome<std::string> read_extents(const Caller& caller, std::span<const Extent> extents,
                                     std::size_t reserve);
@@ -353,6 +355,7 @@ class Filesystem {
   void retire_segments();
   holt::Result<void> write_segments();
   holt::Result<void> settle_segments();
+  // op_atime.cc
   bool touch_atime(const Caller& caller, const Located& at, const Inode& inode);
   void touch_nameless(const Caller& caller, Ino ino);
   Attr shown(const Inode& inode) const;
@@ -360,6 +363,7 @@ class Filesystem {
   Outcome<void> settle_times(const Caller& caller, const Node& node);
   bool write_oldest_times(const Caller& caller, Ino ino);
   void make_room_for_times(const Caller& caller);
+  // op_xattr.cc, op_acl.cc
   Outcome<void> stage_xattr_loss(const Caller& caller, const Located& at, std::string_view name,
                                  Inode& after, holt::Batch& batch);
   static Outcome<void> stage_xattr(const Located& at, std::string_view name, std::string_view value,
@@ -378,6 +382,7 @@ class Filesystem {
   Outcome<void> stage_capability_loss(const Caller& caller, const Located& at, Inode& after,
                                       holt::Batch& batch);
 
+  // ops.h
   template <class Read>
   auto read_inode(Ino ino, Read read) -> std::invoke_result_t<Read, Node&, const Located&>;
   // kYes: a change of nothing but times may be kept in memory.

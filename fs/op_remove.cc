@@ -107,7 +107,7 @@ Outcome<void> Filesystem::unlink(const Caller& caller, Ino parent, std::string_v
   }
   holt::Batch& batch = scratch_batch();
   dir->count_entries(-1, 0);
-  dir->stage(batch);  // first, as in make()
+  dir->stage(batch);  // first, as in insert()
   Outcome<Removed> removed =
       stage_removal(caller, *dir, name, value, static_cast<bool>(node), batch);
   if (!removed) return fail(removed.error());

@@ -205,7 +205,7 @@ Outcome<Ino> Filesystem::rename_file(const Caller& caller, const Renaming& what)
   }
   holt::Batch& batch = scratch_batch();
   dirs->count_move(what, replaces, 0);
-  dirs->stage(batch);  // first, as in make()
+  dirs->stage(batch);  // first, as in insert()
   Removed removed;
   if (replaces) {
     Record value;

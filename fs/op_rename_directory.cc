@@ -2,7 +2,8 @@
 //
 // It changes the paths of everything below: its batch detaches one subtree and grafts it elsewhere,
 // whatever the number of files in it. For these few microseconds it has the namespace to itself,
-// unless nothing below has a node: rename_childless(). Of an empty directory only the record moves.
+// unless nothing below has a node and it replaces no other: rename_childless(). Of an empty one
+// without xattrs only the record moves, mostly: rename_empty().
 #include <dirent.h>
 
 #include "fs/ops.h"
@@ -45,8 +46,9 @@ Outcome<Ino> Filesystem::rename_childless(const Caller& caller, const Renaming& 
   return empty && *empty == Ino{} ? rename_directory(caller, what, ino) : empty;
 }
 
-// Nothing is below an empty directory without xattrs but its record. 0 when it is not one, or not
-// simple enough. REQUIRES: what rename_childless() has.
+// Nothing is below an empty directory without xattrs but its record. 0 when it is not one, its
+// record is not there, the new name is taken, or it is not simple enough. REQUIRES: what
+// rename_childless() has.
 Outcome<Ino> Filesystem::rename_empty(const Caller& caller, const Renaming& what, Ino ino) {
   if (what.whiteout != Ino{} || what.new_parent == ino) return Ino{};
   Outcome<DirPair> dirs = load_directories(caller, what);
@@ -62,7 +64,7 @@ Outcome<Ino> Filesystem::rename_empty(const Caller& caller, const Renaming& what
   inode->ctime = now();
   holt::Batch& batch = scratch_batch();
   dirs->count_move(what, false, 1);
-  dirs->stage(batch);  // first, as in make()
+  dirs->stage(batch);  // first, as in insert()
   batch.erase(schema::entry_key(from.prefix, what.name));
   batch.erase(old_key);
   batch.insert(schema::entry_key(to.prefix, what.new_name),

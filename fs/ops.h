@@ -1,4 +1,4 @@
-// What the operations of the filesystem have in common; private to fs/op_*.cc.
+// What the operations of the filesystem have in common; private to the sources of Filesystem.
 //
 // An operation reads the records it needs under their locks (O3), builds one batch, applies it, and
 // then follows in the node table. stage_*() add to the batch.

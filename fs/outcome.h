@@ -17,7 +17,8 @@ constexpr int value_of(Errno e) { return static_cast<int>(e); }
 template <class T>
 using Outcome = std::expected<T, Errno>;
 
-// The answer needs a read from disk and the caller asked not to wait. No operation means anything
+// The operation would have to wait, for a disk, a sync or others' claims, and the caller asked not
+// to. No operation means anything
 // else by EAGAIN, and one that returns it has changed nothing that a second attempt would not redo.
 inline constexpr Errno kWouldWait{EAGAIN};
 

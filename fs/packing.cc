@@ -1,6 +1,7 @@
 // The upkeep of segments: makes what was appended durable, gives up what is dead, moves what lives
 // out of segments that are mostly dead, and removes those where nothing lives. Each round is
-// bounded, and none holds a lock for longer than a request does.
+// bounded. What it holds for long are emptying_ and keeping_, for which only who needs room waits,
+// and an fsync when much is logged.
 //
 // Invariant:
 //   P3  an extent dies when the change that let go of it is durable: it is not punched or removed
@@ -17,7 +18,8 @@ namespace {
 
 // A segment of which less than one part in so many lives is emptied.
 constexpr std::uint64_t kSparse = 4;
-// A smaller one, which may be mostly zeros behind its tail, is not worth a pass over all records.
+// A smaller one, which after an unclean end may be mostly zeros that were prepared, is not worth a
+// pass over all records.
 constexpr std::uint64_t kWorthEmptying = 256 * 1024;
 // Of one round.
 constexpr std::size_t kMaxKeys = 50'000;

@@ -8,7 +8,7 @@
 //   DIR NUL i                the directory's inode record
 //   DIR NUL e NAME           dentry: inode record of a non-directory, or a marker
 //   DIR NUL x ATTR           xattr of the directory
-//   DIR NUL X NAME NUL ATTR  xattr of a non-directory child that has one link
+//   DIR NUL X NAME NUL ATTR  xattr of a non-directory child whose record is in the dentry
 //   DIR NAME / ...           everything of and below a child directory
 //   NUL I be64(ino)          inode record of a file that has, or had, several links; of a whiteout
 //   NUL I be64(ino) x ATTR   xattr of such a file

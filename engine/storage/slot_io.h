@@ -1,8 +1,8 @@
 // Reads slots, and writes many at once: through io_uring, or one after the other where the kernel
 // refuses it.
 //
-// Only batches gain from io_uring: a checkpoint hands over hundreds of images, and about 16 in
-// flight keep a device busy. A single write, and every read, is a plain system call.
+// Only batches gain from io_uring: a checkpoint hands over 8 images at a time. A single write, and
+// every read, is a plain system call.
 //
 // Thread safety: any thread; batches through io_uring take turns.
 #pragma once

@@ -140,7 +140,8 @@ void Segments::prepare(Lane& lane, std::uint64_t end) {
   lane.prepared = from + lane.file->write_zeros(from, to - from);
 }
 
-// Takes off what was prepared for appends that will not come. Should it stay, it is not used.
+// Takes off what was prepared and not filled. Should it stay, the lane overwrites it, or the next
+// mount appends behind it.
 void Segments::trim(Lane& lane) {
   if (!lane.segment || lane.prepared <= lane.segment->size) return;
   (void)ftruncate(lane.file->fd(), static_cast<off_t>(lane.segment->size.load()));

@@ -55,7 +55,7 @@ static_assert(std::has_unique_object_representations_v<DiskSegment>);
 
 struct SegmentState {
   std::uint32_t number = 0;
-  std::uint64_t live = 0, durable = 0, size = 0;  // bytes
+  std::uint64_t live = 0, durable = 0, size = 0;  // bytes; size is without what was prepared
   bool exists = false;                            // its host file does
   bool current = false;                           // a lane appends to it
 };
@@ -114,6 +114,7 @@ class Segments {
   struct Segment {
     explicit Segment(std::uint32_t n) : number(n) {}
     const std::uint32_t number;
+    // `size` is where the tail is: the host file may be longer.
     std::atomic<std::uint64_t> live{0}, size{0}, durable{0};
     std::atomic<bool> failed{false}, exists{false}, current{false};
     bool is_dirty() const { return size.load() > durable.load(); }
