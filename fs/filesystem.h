@@ -80,6 +80,7 @@ struct FilesystemOptions {
   std::size_t max_open_host_files = 512;
   bool pack = true;  // false: what is written gets a host file, however small
   SyncFailures::Sync sync_file = ::fdatasync;
+  std::chrono::milliseconds upkeep_interval{5000};  // between rounds of upkeep()
   Credentials root;  // owner of the root of a filesystem that is made
 };
 
@@ -223,7 +224,7 @@ class Filesystem {
   holt::Result<void> recover();
   holt::Result<void> learn_segments(bool& complete);
   holt::Result<std::vector<std::string>> restore_logged();
-  std::optional<Inode> fit_packed(const Inode& inode);
+  holt::Result<std::optional<Inode>> fit_packed(const Inode& inode);
   holt::Result<void> finish_packed(const std::vector<std::string>& logged);
   holt::Result<void> remove_unclaimed(const std::unordered_set<std::uint64_t>& unclaimed,
                                       std::uint64_t damaged);
@@ -244,6 +245,7 @@ class Filesystem {
   Located locate(const Node& node);
   Outcome<Inode> load(const Caller& caller, const Node& node, const Located& at,
                       Parts parts = Parts::kAll);
+  Outcome<Inode> inode_of(const Caller& caller, Ino ino);
   Outcome<void> save(const Caller& caller, const Located& at, const Inode& before,
                      const Inode& after, holt::Batch& batch);
   Outcome<holt::Lsn> apply(const Caller& caller, const holt::Batch& batch);
@@ -294,8 +296,11 @@ class Filesystem {
   // op_file.cc
   Outcome<std::optional<std::size_t>> read_bulk(const Caller& caller, Ino ino, std::uint64_t offset,
                                                 std::span<char> out, bool note_atime);
-  std::unexpected<Errno> undo_contents(const Caller& caller, Ino ino, Errno why);
   using SizeChange = std::function<Outcome<void>(Inode&, const Located&, holt::Batch&)>;
+  Outcome<HostFileRef> host_file_of(const Inode& before);
+  Outcome<std::size_t> write_bulk(const Caller& caller, const Inode& before, std::uint64_t offset,
+                                  std::string_view bytes, const SizeChange& note);
+  std::unexpected<Errno> undo_contents(const Caller& caller, Ino ino, Errno why);
   Outcome<Inode> resize(const Caller& caller, Ino ino, std::uint64_t size,
                         const SizeChange& change);
   // op_space.cc
@@ -316,7 +321,6 @@ class Filesystem {
   void count_gone(const Orphan& orphan);
   void count_named(const Orphan& orphan);
   // op_packed.cc
-  Outcome<Inode> inode_of(const Caller& caller, Ino ino);
   Outcome<void> read_extent(const Caller& caller, const Extent& extent, std::span<char> out);
   Outcome<std::string> read_extents(const Caller& caller, std::span<const Extent> extents,
                                     std::size_t reserve);

@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "engine/base/annotations.h"
+#include "engine/holt.h"
 #include "fs/inode.h"
 
 namespace holtfs {
@@ -24,11 +25,19 @@ template <holt::Rank rank>
 class InodeLocks {
  public:
   using Exclusive = std::unique_lock<holt::SharedMutex>;
+  using Shared = std::shared_lock<holt::SharedMutex>;
 
   InodeLocks() : stripes_(std::make_unique<std::array<Stripe, kStripes>>()) {}
 
-  std::shared_lock<holt::SharedMutex> shared(Ino ino) { return std::shared_lock(lock_of(ino)); }
+  Shared shared(Ino ino) { return Shared(lock_of(ino)); }
   Exclusive exclusive(Ino ino) { return Exclusive(lock_of(ino)); }
+  // False where the caller may not wait and would have to.
+  Shared shared(Ino ino, holt::Wait wait) {
+    return wait == holt::Wait::kYes ? shared(ino) : Shared(lock_of(ino), std::try_to_lock);
+  }
+  Exclusive exclusive(Ino ino, holt::Wait wait) {
+    return wait == holt::Wait::kYes ? exclusive(ino) : Exclusive(lock_of(ino), std::try_to_lock);
+  }
   // Two numbers, which may be the same.
   std::pair<Exclusive, Exclusive> both(Ino a, Ino b) {
     const auto [first, second] = std::minmax({index_of(a), index_of(b)});

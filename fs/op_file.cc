@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <functional>
 #include <limits>
 
 #include "fs/log.h"
@@ -28,10 +29,6 @@ std::unexpected<Errno> host_failure(const char* what, Ino ino) {
             std::generic_category().message(err));
   return fail(EIO);
 }
-
-}  // namespace
-
-namespace {
 
 // Bytes from `offset` on into `out`, fewer at the end of the host file.
 Outcome<std::size_t> read_host(const HostFileRef& file, Ino ino, std::uint64_t offset,
@@ -115,7 +112,8 @@ Outcome<std::size_t> Filesystem::write(const Caller& caller, Ino ino, std::uint6
   if (bytes.empty()) return std::size_t{0};
   if (store_->read_only()) return fail(EROFS);
   make_room_for_times(caller);
-  const auto data_lock = data_locks_.exclusive(ino);
+  const auto data_lock = data_locks_.exclusive(ino, caller.wait);
+  if (!data_lock) return fail(kWouldWait);  // somebody may hold it over a sync
   const Outcome<Inode> before = inode_of(caller, ino);
   if (!before) return fail(before.error());
   if (!before->is_regular()) return fail(EINVAL);
@@ -134,17 +132,37 @@ Outcome<std::size_t> Filesystem::write(const Caller& caller, Ino ino, std::uint6
     }
     if (!moved && !keep) return fail(moved.error());
   }
-  if (keep) {
+  const auto put = [&]() -> Outcome<std::size_t> {
+    if (!keep) return write_bulk(caller, *before, offset, bytes, std::ref(note));
     Limited::Claim claim(limited_);
     const auto room = claim_packed(caller, claim, *before, offset, bytes.size());
     if (!room) return fail(room.error());
-    const Outcome<Inode> inode =
-        change_packed(caller, *before, *keep, offset, bytes.substr(0, *room), note, claim);
+    const Outcome<Inode> inode = change_packed(caller, *before, *keep, offset,
+                                               bytes.substr(0, *room), std::ref(note), claim);
     if (!inode) return fail(inode.error());
-    if (lost_setid) setid_lost_(ino);
     return *room;
-  }
-  const Outcome<HostFileRef> file = bulk_->open_or_create(ino);
+  };
+  const Outcome<std::size_t> done = put();
+  if (done && lost_setid) setid_lost_(ino);
+  return done;
+}
+
+// The host file of one that is about to have contents there, made when it is missing. If `before`
+// knows of none, what is there was left by a removal that failed. REQUIRES: the file's data lock,
+// exclusively.
+Outcome<HostFileRef> Filesystem::host_file_of(const Inode& before) {
+  Outcome<HostFileRef> file = bulk_->open_or_create(before.ino);
+  const bool fresh = before.placement == Placement::kNone;
+  if (file && fresh && ftruncate((*file)->fd(), 0) != 0) return host_failure("empty", before.ino);
+  return file;
+}
+
+// REQUIRES: the file's data lock, exclusively, and that it is not packed any more.
+Outcome<std::size_t> Filesystem::write_bulk(const Caller& caller, const Inode& before,
+                                            std::uint64_t offset, std::string_view bytes,
+                                            const SizeChange& note) {
+  const Ino ino = before.ino;
+  const Outcome<HostFileRef> file = host_file_of(before);
   if (!file) return fail(file.error());
   std::size_t done = 0;
   Limited::Claim claim(limited_);
@@ -154,7 +172,7 @@ Outcome<std::size_t> Filesystem::write(const Caller& caller, Ino ino, std::uint6
       const ssize_t put =
           pwrite((*file)->fd(), bytes.data() + done, end - done, static_cast<off_t>(offset + done));
       if (put < 0 && errno == EINTR) continue;
-      if (put <= 0) return host_failure("write", ino);
+      if (put < 0) return host_failure("write", ino);
       done += static_cast<std::size_t>(put);
     }
     return {};
@@ -176,7 +194,6 @@ Outcome<std::size_t> Filesystem::write(const Caller& caller, Ino ino, std::uint6
   const Outcome<Inode> inode =
       change_inode(once_claimed(caller), ino, follow, Lazily::kYes, &claim);
   if (!inode) return undo_contents(caller, ino, inode.error());
-  if (lost_setid) setid_lost_(ino);
   return done;
 }
 
@@ -223,7 +240,8 @@ Outcome<Inode> Filesystem::resize(const Caller& caller, Ino ino, std::uint64_t s
                                   const SizeChange& change) {
   if (size > kMaxFileBytes) return fail(EFBIG);
   if (store_->read_only()) return fail(EROFS);
-  const auto data_lock = data_locks_.exclusive(ino);
+  const auto data_lock = data_locks_.exclusive(ino, caller.wait);
+  if (!data_lock) return fail(kWouldWait);  // somebody may hold it over a sync
   const Outcome<Inode> before = inode_of(caller, ino);
   if (!before) return fail(before.error());
   if (before->is_directory()) return fail(EISDIR);
@@ -237,7 +255,7 @@ Outcome<Inode> Filesystem::resize(const Caller& caller, Ino ino, std::uint64_t s
 
   HostFileRef file;
   if (size > 0 || before->size > 0 || before->blocks > 0) {
-    const auto opened = size > 0 ? bulk_->open_or_create(ino) : bulk_->open(ino);
+    const auto opened = size > 0 ? host_file_of(*before) : bulk_->open(ino);
     if (!opened) return fail(opened.error());
     file = *opened;
   }
@@ -266,7 +284,7 @@ Outcome<Inode> Filesystem::resize(const Caller& caller, Ino ino, std::uint64_t s
       });
   if (!inode) return undo_contents(caller, ino, inode.error());
   if (!shrinks) return inode;
-  if (const auto done = resize_host(); !done) return fail(done.error());
+  if (const auto done = resize_host(); !done) return undo_contents(caller, ino, done.error());
   if (size == 0) syncs_.forget(ino);
   if (blocks == inode->blocks && !passed_.any()) return inode;
   return change_inode(caller, ino, [&](Inode& after, const Located&, holt::Batch&) {
@@ -282,14 +300,15 @@ Outcome<void> Filesystem::fallocate(const Caller& caller, Ino ino, int mode, std
   if (length == 0) return fail(EINVAL);
   if (offset > kMaxFileBytes || length > kMaxFileBytes - offset) return fail(EFBIG);
   if (store_->read_only()) return fail(EROFS);
-  const auto data_lock = data_locks_.exclusive(ino);
+  const auto data_lock = data_locks_.exclusive(ino, caller.wait);
+  if (!data_lock) return fail(kWouldWait);  // somebody may hold it over a sync
   const Outcome<Inode> before = inode_of(caller, ino);
   if (!before) return fail(before.error());
   if (!before->is_regular()) return fail(before->is_directory() ? EISDIR : ENODEV);
   if (before->placement == Placement::kPacked) {
     if (const auto moved = unpack(caller, *before); !moved) return fail(moved.error());
   }
-  const Outcome<HostFileRef> file = bulk_->open_or_create(ino);
+  const Outcome<HostFileRef> file = host_file_of(*before);
   if (!file) return fail(file.error());
   Limited::Claim claim(limited_);
   const bool takes = (mode & FALLOC_FL_PUNCH_HOLE) == 0;
@@ -343,7 +362,9 @@ Outcome<std::uint64_t> Filesystem::lseek(const Caller& caller, Ino ino, std::uin
 
 bool Filesystem::sync_at_once(Ino ino) {
   const Caller hasty{.who = {}, .wait = holt::Wait::kNo};
-  const auto data_lock = data_locks_.shared(ino);  // or bytes that are there now could move away
+  // Or bytes that are there now could move away.
+  const auto data_lock = data_locks_.shared(ino, hasty.wait);
+  if (!data_lock) return false;
   const Outcome<Inode> inode = inode_of(hasty, ino);
   if (!inode || inode->placement == Placement::kBulk) return false;
   const Outcome<bool> logged = log_contents(hasty, inode->extents);

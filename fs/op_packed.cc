@@ -50,13 +50,6 @@ bool is_gapless(std::uint64_t size, std::uint64_t offset) {
 
 }  // namespace
 
-Outcome<Inode> Filesystem::inode_of(const Caller& caller, Ino ino) {
-  Outcome<Inode> inode =
-      read_inode(ino, [&](Node& node, const Located& at) { return load(caller, node, at); });
-  if (inode) passed_.show(*inode);
-  return inode;
-}
-
 Outcome<void> Filesystem::read_extent(const Caller& caller, const Extent& extent,
                                       std::span<char> out) {
   const Outcome<void> done = segments_->read(extent, out, caller.wait);
@@ -311,6 +304,8 @@ Outcome<void> Filesystem::unpack(const Caller& caller, const Inode& before) {
   if (!room) return room;
   const Outcome<HostFileRef> file = bulk_->open_or_create(before.ino);
   if (!file) return fail(file.error());
+  // What a removal that failed left there is not this file's.
+  if (ftruncate((*file)->fd(), 0) != 0) return undo_contents(caller, before.ino, Errno{EIO});
   Outcome<void> written =
       with_space(once_claimed(caller), [&] { return (*file)->write_all(*bytes, 0); });
   if (written && promised) written = (*file)->sync();

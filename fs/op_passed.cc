@@ -24,7 +24,8 @@ Outcome<void> Filesystem::begin_passed_writes(const Caller& caller, Ino ino) {
 
 Outcome<int> Filesystem::open_passed(const Caller& caller, Ino ino, bool writes,
                                      const Backing& backing) {
-  const auto data_lock = data_locks_.exclusive(ino);
+  const auto data_lock = data_locks_.exclusive(ino, caller.wait);
+  if (!data_lock) return fail(kWouldWait);
   if (const auto opens = passed_.find(ino)) {
     if (opens->backing_id != 0 && writes && !opens->writes) {
       const Outcome<void> begun = begin_passed_writes(caller, ino);
@@ -57,7 +58,8 @@ Outcome<int> Filesystem::open_passed(const Caller& caller, Ino ino, bool writes,
 }
 
 Outcome<void> Filesystem::close_passed(const Caller& caller, Ino ino, const Backing& backing) {
-  const auto data_lock = data_locks_.exclusive(ino);
+  const auto data_lock = data_locks_.exclusive(ino, caller.wait);
+  if (!data_lock) return fail(kWouldWait);
   const auto opens = passed_.find(ino);
   if (!opens) return {};
   if (opens->count > 1) {

@@ -15,7 +15,6 @@ namespace {
 // the daemon dies is never used.
 constexpr std::uint64_t kInoChunk = 4096;
 constexpr std::chrono::milliseconds kReapInterval{5000};
-constexpr std::chrono::seconds kUpkeepInterval{5};
 constexpr std::chrono::minutes kLazyInterval{10};
 constexpr std::chrono::hours kLazyAge{24};
 
@@ -119,7 +118,7 @@ holt::Result<void> Filesystem::start() {
         std::make_unique<Ticker>(kLazyInterval, [this] { write_times_older_than(kLazyAge); });
   }
   segments_->start_lanes();
-  upkeep_ticker_ = std::make_unique<Ticker>(kUpkeepInterval, [this] { upkeep(); });
+  upkeep_ticker_ = std::make_unique<Ticker>(options_.upkeep_interval, [this] { upkeep(); });
   started_ = true;
   return {};
 }

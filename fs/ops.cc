@@ -149,6 +149,13 @@ Outcome<Inode> Filesystem::load(const Caller& caller, const Node& node, const Lo
   return load_inode(caller, at.key, node.ino, parts);
 }
 
+Outcome<Inode> Filesystem::inode_of(const Caller& caller, Ino ino) {
+  Outcome<Inode> inode =
+      read_inode(ino, [&](Node& node, const Located& at) { return load(caller, node, at); });
+  if (inode) passed_.show(*inode);
+  return inode;
+}
+
 Outcome<holt::Lsn> Filesystem::apply(const Caller& caller, const holt::Batch& batch) {
   holt::Result<holt::Lsn> lsn = store_->apply(batch, caller.wait);
   if (!lsn) return fail(lsn.error());

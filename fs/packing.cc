@@ -54,15 +54,16 @@ bool Filesystem::keep_segments(Tidying when) {
   for (const SegmentState& state : segments_->states()) {
     if (state.exists) durable[state.number] = state.durable;
   }
+  // One that is not known was made meanwhile.
   const auto logged = ledger_.take_logged([&](const PackLedger::Logged& place) {
     const auto mark = durable.find(place.segment);
-    return mark == durable.end() || place.end() <= mark->second;
+    return mark != durable.end() && place.end() <= mark->second;
   });
-  bool ok = synced.has_value();
+  bool applied = true;
   holt::Batch batch;
   const auto flush = [&](std::size_t at_least) {
     if (batch.size() < at_least) return;
-    ok = store_->apply(batch).has_value() && ok;
+    applied = store_->apply(batch).has_value() && applied;
     batch.clear();
   };
   for (const std::uint32_t number : moved) {
@@ -75,8 +76,10 @@ bool Filesystem::keep_segments(Tidying when) {
     flush(holt::kMaxBatchOps);
   }
   flush(1);
+  // What is still in the store has to be known: its segment must not go before it.
+  if (!applied) ledger_.add_logged(logged);
   is_keeping_ = false;
-  return ok;
+  return synced && applied;
 }
 
 void Filesystem::release_dead() {
@@ -203,16 +206,20 @@ void Filesystem::retire_segments() {
   }
 }
 
+// All that is known of segments, instead of what the store says of them.
 holt::Result<void> Filesystem::write_segments() {
   holt::Batch batch;
+  batch.erase_prefix(schema::segment_space());
   const std::vector<SegmentState> states = segments_->states();
   for (std::size_t i = 0; i < states.size(); ++i) {
     batch.put(schema::segment_key(states[i].number), encode(states[i]));
-    if (batch.size() < holt::kMaxBatchOps && i + 1 < states.size()) continue;
+    if (batch.size() < holt::kMaxBatchOps) continue;
     if (auto written = store_->apply(batch); !written) return holt::pass(written);
     batch.clear();
   }
-  return {};
+  if (batch.empty()) return {};
+  auto written = store_->apply(batch);
+  return written ? holt::Result<void>() : holt::pass(written);
 }
 
 // At the end: all that upkeep does but moving contents, and what is then known of segments.

@@ -100,10 +100,11 @@ holt::Result<void> Filesystem::recover() {
     if (inode->placement == Placement::kNone) continue;
     const bool bulk = inode->placement == Placement::kBulk;
     if (bulk) unclaimed.erase(number_of(inode->ino));
-    if (auto changed = bulk ? fit(*bulk_, *inode) : fit_packed(*inode)) {
-      blocks += changed->blocks - inode->blocks;
-      fitted.emplace_back(cursor.key(), std::move(*changed));
-    }
+    holt::Result<std::optional<Inode>> changed = bulk ? fit(*bulk_, *inode) : fit_packed(*inode);
+    if (!changed) return holt::pass(changed);
+    if (!*changed) continue;
+    blocks += (*changed)->blocks - inode->blocks;
+    fitted.emplace_back(cursor.key(), std::move(**changed));
   }
   limited_.start(
       {.blocks = static_cast<std::int64_t>(blocks), .inodes = static_cast<std::int64_t>(inodes)});

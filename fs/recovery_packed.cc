@@ -5,14 +5,15 @@
 // first. All else is there or not: whether it is, its checksum says. A file ends before its first
 // extent that is not. Promised extents are left alone, so that what the host lost of them is an
 // error when it is read, and can be restored.
-#include <algorithm>
+#include <fmt/format.h>
 
 #include "fs/log.h"
 #include "fs/ops.h"
 
 namespace holtfs {
 
-// What the store knows of segments; `complete` becomes false unless it knows all that there are.
+// What the store knows of segments; `complete` becomes false unless it knows all that there are,
+// and has nothing that is still to be written to them.
 holt::Result<void> Filesystem::learn_segments(bool& complete) {
   std::size_t known = 0;
   holt::Cursor cursor = store_->scan({.prefix = schema::segment_space()});
@@ -30,7 +31,10 @@ holt::Result<void> Filesystem::learn_segments(bool& complete) {
     segments_->know(*state);
     ++known;
   }
-  complete = complete && known == segments_->states().size();
+  holt::Cursor logged = store_->scan({.prefix = schema::logged_space(), .values = false});
+  auto some = logged.next();
+  if (!some) return holt::pass(some);
+  complete = complete && !*some && known == segments_->states().size();
   return {};
 }
 
@@ -51,19 +55,26 @@ holt::Result<std::vector<std::string>> Filesystem::restore_logged() {
   }
 }
 
-// What the record has to say, if something else; counts what it refers to.
-std::optional<Inode> Filesystem::fit_packed(const Inode& inode) {
-  const auto arrived = [&](const Extent& extent) {
+// What the record has to say, if something else; counts what it refers to. Fails where that cannot
+// be told: what the host cannot read today may be there tomorrow.
+holt::Result<std::optional<Inode>> Filesystem::fit_packed(const Inode& inode) {
+  std::vector<Extent> left;
+  for (const Extent& extent : inode.extents) {
     const SegmentState state = segments_->state_of(extent.segment);
-    if (extent.end() <= state.durable) return true;
-    if (!state.exists || extent.end() > state.size) return false;
-    std::string bytes(extent.length, '\0');
-    return segments_->read(extent, bytes, holt::Wait::kYes).has_value();
-  };
-  const auto lost = std::find_if_not(inode.extents.begin(), inode.extents.end(), arrived);
-  std::vector<Extent> left(inode.extents.begin(), lost);
+    if (extent.end() > state.durable) {
+      if (!state.exists || extent.end() > state.size) break;
+      std::string bytes(extent.length, '\0');
+      const auto arrived = segments_->has(extent, bytes, holt::Wait::kYes);
+      if (!arrived) {
+        return holt::fail_errno(value_of(arrived.error()),
+                                fmt::format("cannot read segment {:08x}", extent.segment));
+      }
+      if (!*arrived) break;
+    }
+    left.push_back(extent);
+  }
   for (const Extent& extent : left) segments_->count(extent);
-  if (lost == inode.extents.end()) return std::nullopt;
+  if (left.size() == inode.extents.size()) return std::nullopt;
   Inode fitted = inode;
   fitted.set_extents(std::move(left));
   log_warning("inode {}: the last {} bytes did not reach the disk", number_of(inode.ino),
@@ -83,8 +94,9 @@ holt::Result<void> Filesystem::finish_packed(const std::vector<std::string>& log
     if (auto erased = store_->apply(batch); !erased) return holt::pass(erased);
     batch.clear();
   }
-  batch.erase_prefix(schema::segment_space());
-  if (auto erased = store_->apply(batch); !erased) return holt::pass(erased);
+  if (!batch.empty()) {
+    if (auto erased = store_->apply(batch); !erased) return holt::pass(erased);
+  }
   return write_segments();
 }
 

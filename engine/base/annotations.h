@@ -58,9 +58,21 @@ class SharedMutex : private RankedLock {
     mutex_.unlock();
     released();
   }
+  bool try_lock() {
+    acquiring();
+    const bool locked = mutex_.try_lock();
+    if (!locked) released();
+    return locked;
+  }
   void lock_shared() {
     acquiring();
     mutex_.lock_shared();
+  }
+  bool try_lock_shared() {
+    acquiring();
+    const bool locked = mutex_.try_lock_shared();
+    if (!locked) released();
+    return locked;
   }
   void unlock_shared() {
     mutex_.unlock_shared();

@@ -17,10 +17,17 @@ std::pair<std::vector<Extent>, holt::Lsn> PackLedger::take_dead() {
 }
 
 void PackLedger::add_logged(const Extent& extent) {
+  const Logged place{extent.segment, extent.offset, extent.length};
+  add_logged({&place, 1});
+}
+
+void PackLedger::add_logged(std::span<const Logged> places) {
   const holt::MutexLock lock(mutex_);
-  std::uint32_t& length = logged_[{extent.segment, extent.offset}];
-  logged_bytes_ += extent.length - length;
-  length = extent.length;
+  for (const Logged& place : places) {
+    std::uint32_t& length = logged_[{place.segment, place.offset}];
+    logged_bytes_ += place.length - length;
+    length = place.length;
+  }
 }
 
 bool PackLedger::is_logged(const Extent& extent) const {

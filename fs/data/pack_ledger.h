@@ -33,6 +33,7 @@ class PackLedger {
     std::uint64_t end() const { return std::uint64_t{offset} + length; }
   };
   void add_logged(const Extent& extent);
+  void add_logged(std::span<const Logged> places);
   // Whether all bytes of the extent are in the store.
   bool is_logged(const Extent& extent) const;
   bool has_logged(std::uint32_t segment) const;

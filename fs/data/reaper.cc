@@ -15,12 +15,12 @@ constexpr std::size_t kManyWaiting = 10'000;
 Reaper::Reaper(BulkFiles& files, std::function<bool(holt::Lsn)> make_durable,
                std::chrono::milliseconds interval)
     : files_(files), make_durable_(std::move(make_durable)) {
-  ticker_.emplace(interval, [this] { carry_out(); });
+  ticker_.emplace(interval, [this] { drain(); });
 }
 
 Reaper::~Reaper() {
   ticker_.reset();
-  carry_out();
+  drain();
 }
 
 void Reaper::add(Ino ino, holt::Lsn removed) {
@@ -33,9 +33,7 @@ void Reaper::add(Ino ino, holt::Lsn removed) {
   if (many) ticker_->soon();
 }
 
-void Reaper::drain() { carry_out(); }
-
-void Reaper::carry_out() {
+void Reaper::drain() {
   const holt::MutexLock one_at_a_time(carrying_);
   std::vector<Removal> removals;
   {

@@ -40,8 +40,6 @@ class Reaper {
     Ino ino;
     holt::Lsn removed;
   };
-  void carry_out();
-
   BulkFiles& files_;
   const std::function<bool(holt::Lsn)> make_durable_;
   holt::Mutex carrying_{holt::Rank::kFsState};  // before mutex_

@@ -55,6 +55,9 @@ HostFileRef Segments::remember(const SegmentRef& segment, HostFileRef file) {
   std::vector<HostFileRef> closed;  // after the lock is gone
   const holt::MutexLock lock(mutex_);
   if (segment->file) return segment->file;  // another thread was faster
+  // Removed meanwhile: nobody would take it out of the list.
+  const auto known = segments_.find(segment->number);
+  if (known == segments_.end() || known->second != segment) return file;
   segment->file = file;
   segment->recent = recent_.insert(recent_.begin(), segment.get());
   for (auto at = recent_.end(); recent_.size() > max_open_ && at != std::next(recent_.begin());) {
@@ -180,8 +183,14 @@ std::pair<Extent, Extent> Segments::split(const Extent& extent, std::string_view
 }
 
 Outcome<void> Segments::read(const Extent& extent, std::span<char> out, holt::Wait wait) {
+  const Outcome<bool> there = has(extent, out, wait);
+  if (!there) return fail(there.error());
+  return *there ? Outcome<void>() : fail(EIO);
+}
+
+Outcome<bool> Segments::has(const Extent& extent, std::span<char> out, holt::Wait wait) {
   const SegmentRef segment = find(extent.segment);
-  if (!segment || !segment->exists) return fail(EIO);
+  if (!segment || !segment->exists) return false;
   const auto file = file_of(segment);
   if (!file) return fail(file.error());
   const int flags = wait == holt::Wait::kNo ? RWF_NOWAIT : 0;
@@ -193,10 +202,10 @@ Outcome<void> Segments::read(const Extent& extent, std::span<char> out, holt::Wa
     if (got < 0 && errno == EINTR) continue;
     if (got < 0 && flags != 0 && (errno == EAGAIN || errno == EOPNOTSUPP)) return fail(kWouldWait);
     if (got < 0) return host_failure(errno, "cannot read", shown(extent.segment));
-    if (got == 0) return fail(EIO);
+    if (got == 0) return false;
     done += static_cast<std::size_t>(got);
   }
-  return holds(extent, {out.data(), out.size()}) ? Outcome<void>() : fail(EIO);
+  return holds(extent, {out.data(), out.size()});
 }
 
 bool Segments::is_durable(const Extent& extent) {

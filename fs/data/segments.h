@@ -81,8 +81,11 @@ class Segments {
                                          std::uint32_t left);
   // Puts bytes, from 1 to kSegmentBytes, behind all others of some segment. They count as live.
   Outcome<Extent> append(std::string_view bytes);
-  // A whole extent, verified: EIO when it holds other bytes, or none. `out` has its length.
-  // kWouldWait where `wait` says no and the host would have to.
+  // A whole extent into `out`, which has its length. Whether it was there: false when the segment
+  // has other bytes at its place, or none. kWouldWait where `wait` says no and the host would have
+  // to.
+  Outcome<bool> has(const Extent& extent, std::span<char> out, holt::Wait wait);
+  // The same; EIO when it was not there.
   Outcome<void> read(const Extent& extent, std::span<char> out, holt::Wait wait);
   bool is_durable(const Extent& extent);
   // Callers at the same time share one sync of the host. EIO for ever, once one failed.

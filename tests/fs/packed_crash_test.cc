@@ -293,6 +293,34 @@ BOOST_FIXTURE_TEST_CASE(a_failed_sync_is_told_and_what_is_logged_outlives_it, Pa
   BOOST_TEST(attr(at("large")).size == 0);
 }
 
+// A host that cannot read today may tomorrow: no record is cut for that.
+BOOST_FIXTURE_TEST_CASE(a_segment_that_cannot_be_opened_refuses_the_mount, PackedCrash) {
+  in_dying_process([&] { write(create(kRootIno, "f"), kOld); },
+                   [&] {
+                     const std::string aside = folder.path + "/aside";
+                     std::filesystem::rename(segment_file(1), aside);
+                     std::filesystem::create_symlink(aside, segment_file(1));
+                     BOOST_TEST(!Filesystem::open(path(), options).has_value());
+                     std::filesystem::remove(segment_file(1));
+                     std::filesystem::rename(aside, segment_file(1));
+                   });
+  BOOST_TEST(read(at("f")) == kOld);
+}
+
+// It would be written over what is there by the next recovery.
+BOOST_FIXTURE_TEST_CASE(what_is_left_in_the_log_is_recovered_though_the_end_was_clean,
+                        PackedCrash) {
+  write(create(kRootIno, "f"), kOld);
+  fs->upkeep();
+  const Extent extent = record("f").extents[0];
+  BOOST_REQUIRE(fs->store().put(schema::logged_key(extent.segment, extent.offset), kOld));
+  BOOST_REQUIRE(fs->close());  // unchecked
+  fs.reset();
+  open();
+  BOOST_TEST(keys_in_log() == 0u);
+  BOOST_TEST(read(at("f")) == kOld);
+}
+
 BOOST_FIXTURE_TEST_CASE(a_read_only_mount_finds_what_was_not_recovered, PackedCrash) {
   in_dying_process(
       [&] {

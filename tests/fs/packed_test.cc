@@ -316,3 +316,19 @@ BOOST_FIXTURE_TEST_CASE(requests_that_may_not_wait_are_served_from_memory, Packe
   BOOST_TEST(*fs->write(who, file, 100'000, "x", false) == 1u);
   BOOST_TEST(read(file, 8) == "coNTents");
 }
+
+BOOST_FIXTURE_TEST_CASE(what_an_old_host_file_holds_is_nobodys, Packed) {
+  const std::string old(400'000, 'o'), fresh(1000, 'n');
+  for (const bool grows : {false, true}) {
+    const std::string name = grows ? "grew" : "large";
+    const Ino ino = create(kRootIno, name);
+    if (grows) write(ino, fresh);
+    std::filesystem::create_directories(std::filesystem::path(host_file(ino)).parent_path());
+    std::ofstream(host_file(ino)) << old;
+    write(ino, fresh, 300'000);
+    std::string expected(301'000, '\0');
+    expected.replace(300'000, fresh.size(), fresh);
+    if (grows) expected.replace(0, fresh.size(), fresh);
+    BOOST_TEST((read(ino, 500'000) == expected), name);
+  }
+}

@@ -3,7 +3,9 @@
 // little is in memory, first without waiting, then, if that was refused, with. The checker ends it.
 #include <fmt/format.h>
 
+#include <atomic>
 #include <functional>
+#include <future>
 
 #include "tests/fs/fixture.h"
 
@@ -147,4 +149,47 @@ BOOST_FIXTURE_TEST_CASE(listing_a_cold_store, Waiting) {
     }
     BOOST_TEST(names.size() >= 500);
   });
+}
+
+namespace {
+
+std::atomic<bool> syncs_hang{false};
+std::atomic<int> hanging{0};
+int sync_slowly(int) {
+  ++hanging;
+  syncs_hang.wait(true);
+  return 0;
+}
+
+struct SlowDisk : Fixture {
+  SlowDisk() {
+    BOOST_REQUIRE(fs->close());
+    fs.reset();
+    options.sync_file = sync_slowly;
+    open();
+  }
+};
+
+}  // namespace
+
+// Of more bytes than the log takes, a sync waits for the disk with the file's contents locked.
+BOOST_FIXTURE_TEST_CASE(changes_of_contents_do_not_wait_for_a_sync, SlowDisk) {
+  const Ino ino = create(kRootIno, "f");
+  write(ino, std::string(200'000, 'b'));
+  syncs_hang = true;
+  hanging = 0;
+  auto synced = std::async(std::launch::async, [&] { return code(fs->sync_contents(ino)); });
+  while (hanging == 0) std::this_thread::yield();
+  auto changes = std::async(std::launch::async, [&] {
+    const Caller hasty{.who = {}, .wait = holt::Wait::kNo};
+    return code(fs->write(hasty, ino, 0, "bytes", false)) == value_of(kWouldWait) &&
+           code(fs->setattr(hasty, ino, {.size = 10})) == value_of(kWouldWait) &&
+           code(fs->fallocate(hasty, ino, 0, 0, 10)) == value_of(kWouldWait) &&
+           fs->getattr(hasty, ino);
+  });
+  BOOST_TEST((changes.wait_for(std::chrono::seconds(60)) == std::future_status::ready));
+  syncs_hang = false;
+  syncs_hang.notify_all();
+  BOOST_TEST(changes.get());
+  BOOST_TEST(synced.get() == 0);
 }
