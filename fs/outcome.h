@@ -18,8 +18,8 @@ template <class T>
 using Outcome = std::expected<T, Errno>;
 
 // The operation would have to wait, for a disk, a sync or others' claims, and the caller asked not
-// to. No operation means anything
-// else by EAGAIN, and one that returns it has changed nothing that a second attempt would not redo.
+// to. No operation means anything else by EAGAIN, and one that returns it has changed nothing that
+// a second attempt would not redo.
 inline constexpr Errno kWouldWait{EAGAIN};
 
 inline std::unexpected<Errno> fail(int err) { return std::unexpected<Errno>(Errno{err}); }
