@@ -1,7 +1,6 @@
 // Goal: the walkers of one blob agree with an ordered map and leave a blob that passes
 // check_blob(). Method: seeded random keys over a small alphabet, so that every kind of node grows,
 // shrinks, forks and folds; after each burst the whole blob is compared.
-#define BOOST_TEST_MODULE art
 #include <boost/test/unit_test.hpp>
 
 #include <map>

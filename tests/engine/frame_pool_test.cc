@@ -3,7 +3,6 @@
 // Method: the rules one by one, then threads that load, evict and give back the same few frames;
 // each marks a frame as its own while it has it. The race shows with one frame only, so the rest is
 // held back.
-#define BOOST_TEST_MODULE frame_pool
 #include <boost/test/unit_test.hpp>
 
 #include <array>

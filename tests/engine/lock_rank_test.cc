@@ -1,6 +1,5 @@
 // Goal: a lock taken out of order stops the process, in builds that assert the ranks.
 // Crash model: none.
-#define BOOST_TEST_MODULE lock_rank
 #include <boost/test/unit_test.hpp>
 
 #include <fcntl.h>

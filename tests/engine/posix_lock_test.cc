@@ -2,7 +2,6 @@
 // killed owner still has writes under way is, too.
 // Method: the locks are held here, by open files of the test's own, and the storage is opened in
 // another thread; /proc/locks shows when that waits.
-#define BOOST_TEST_MODULE posix_lock
 #include <boost/test/unit_test.hpp>
 
 #include <fcntl.h>

@@ -2,7 +2,6 @@
 // the directories that hold its name; and a sync that fails is an error.
 // Method: this program's own fsync() and fdatasync() stand before the C library's: they note the
 // file, fail when told to, and else call the kernel.
-#define BOOST_TEST_MODULE posix_sync
 #include <boost/test/unit_test.hpp>
 
 #include <sys/syscall.h>

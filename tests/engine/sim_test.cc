@@ -1,7 +1,6 @@
 // Goal: the simulated device loses, keeps and tears exactly what a real one may, or tests built on
 // it prove nothing. Crash model: sim_storage.h. Method: many seeds; each outcome must be allowed,
 // and every kind of outcome must occur.
-#define BOOST_TEST_MODULE sim
 #include <boost/test/unit_test.hpp>
 #include <cerrno>
 #include <set>

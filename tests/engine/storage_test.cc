@@ -1,7 +1,6 @@
 // Goal: every Storage keeps what the seam promises, and the simulated one loses exactly what a
 // device may. Crash model: sim_storage.h. Method: the same cases on a directory (io_uring and
 // pwrite) and on the simulated device, then what is peculiar to each.
-#define BOOST_TEST_MODULE storage
 #include <fcntl.h>
 #include <sys/mman.h>
 

@@ -3,7 +3,6 @@
 // Method: loads that stand still, or never end, when latches are taken in another order than that
 // of their frames, or when a reader that lost too often does not latch. The test's time limit is
 // what fails then.
-#define BOOST_TEST_MODULE store_contention
 #include <boost/test/unit_test.hpp>
 
 #include <poll.h>

@@ -5,7 +5,6 @@
 // Method: a seeded history by one thread. An exhaustive sweep cuts a short one at every sync point;
 // long ones are cut at random places. The oracle replays the batches one by one and the recovered
 // store must equal one of its states. HOLT_TEST_SEED repeats a run.
-#define BOOST_TEST_MODULE store_crash
 #include <boost/test/unit_test.hpp>
 
 #include "tests/engine/history.h"

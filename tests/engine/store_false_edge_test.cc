@@ -2,7 +2,6 @@
 // not exist does not stop the store from erasing what it hangs from.
 // Crash model: none; bytes on disk are not those that were written.
 // Method: the image of a closed store is changed, and every checksum above it made right.
-#define BOOST_TEST_MODULE store_false_edge
 #include <boost/test/unit_test.hpp>
 
 #include <cstring>

@@ -4,7 +4,6 @@
 // process ends.
 // Method: a seeded history by one thread (history.h) around each fault. HOLT_TEST_SEED repeats a
 // run.
-#define BOOST_TEST_MODULE store_fault
 #include <boost/test/unit_test.hpp>
 
 #include "tests/engine/history.h"

@@ -3,7 +3,6 @@
 // Method: pairs of searches with a change between them that takes away one of the reasons for which
 // the way may be taken again; and seeded keys that begin alike, over several blobs, against an
 // ordered map. HOLT_TEST_SEED repeats a run.
-#define BOOST_TEST_MODULE store_finger
 #include <boost/test/unit_test.hpp>
 
 #include <fmt/format.h>

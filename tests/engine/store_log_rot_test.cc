@@ -2,7 +2,6 @@
 // Crash model: none; the log ends anywhere, or one bit of it is flipped.
 // Method: a store is killed with records in its log, and opened read-only after each damage, so
 // that the device stays as it is and the damage can be taken back. HOLT_TEST_SEED repeats a run.
-#define BOOST_TEST_MODULE store_log_rot
 #include <boost/test/unit_test.hpp>
 
 #include <cstring>

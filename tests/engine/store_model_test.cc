@@ -2,7 +2,6 @@
 // moves and erases, checkpoints, reopens and evictions. Method: seeded random batches against both;
 // a key space and values large enough that blobs split, merge and leave the smallest cache.
 // HOLT_TEST_SEED repeats a run.
-#define BOOST_TEST_MODULE store_model
 #include <boost/test/unit_test.hpp>
 
 #include <memory>

@@ -4,7 +4,6 @@
 // Crash model: the process dies; the log is replayed without the merges that took place meanwhile.
 // Method: fixed layouts near a blob's size, and seeded batches of moves and large values against an
 // ordered map. HOLT_TEST_SEED repeats a run.
-#define BOOST_TEST_MODULE store_moves
 #include <boost/test/unit_test.hpp>
 
 #include <fmt/format.h>

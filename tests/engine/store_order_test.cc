@@ -4,7 +4,6 @@
 // Crash model: sim_storage.h: power fails or the process dies at a sync point or amid many writers.
 // Method: a hook looks at the store at every sync point of one checkpoint; writers count what was
 // acknowledged and one of them ends the process. HOLT_TEST_SEED repeats the choices.
-#define BOOST_TEST_MODULE store_order
 #include <boost/test/unit_test.hpp>
 
 #include <atomic>

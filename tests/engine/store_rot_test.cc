@@ -4,7 +4,6 @@
 // Crash model: none; the device returns other bytes than were written.
 // Method: a closed store on the simulated device is opened read-only after each flip, so that the
 // device stays as it is and the flip can be taken back. HOLT_TEST_SEED repeats a run.
-#define BOOST_TEST_MODULE store_rot
 #include <boost/test/unit_test.hpp>
 
 #include <cstring>

@@ -4,7 +4,6 @@
 // Crash model: none, but for a process that dies with records in its log.
 // Method: fixed and seeded loads on the simulated device, or in a directory where the files
 // themselves matter. HOLT_TEST_SEED repeats a run.
-#define BOOST_TEST_MODULE store_space
 #include <boost/test/unit_test.hpp>
 
 #include <cerrno>

@@ -6,7 +6,6 @@
 // their keys under one of them. A scanner must meet all keys that never change. The smallest cache
 // on a larger store keeps frames scarce. Meant for ThreadSanitizer too. HOLT_TEST_SEED repeats the
 // choices, though not the interleaving.
-#define BOOST_TEST_MODULE store_threads
 #include <boost/test/unit_test.hpp>
 
 #include <atomic>

@@ -1,7 +1,6 @@
 // Goal: recovery replays every acknowledged record, in order, and never one that does not belong
 // there. Crash model: sim_storage.h. Method: cut, rot and go stale at every byte of small logs;
 // power loss and death of the process under several writers, with random seeds.
-#define BOOST_TEST_MODULE wal_replay
 #include <array>
 #include <atomic>
 #include <boost/test/unit_test.hpp>

@@ -1,7 +1,6 @@
 // Goal: the ring's protocol of admit, reserve, write, wait and sync keeps W1 to W5 of
 // engine/wal/ring.h. Method: every order of a few writers exhaustively, then many threads on a ring
 // of a few records, with a reader that checks each record as it is published.
-#define BOOST_TEST_MODULE wal_ring
 #include <algorithm>
 #include <array>
 #include <atomic>

@@ -168,8 +168,11 @@ BOOST_AUTO_TEST_CASE(a_fifo_waits_for_its_other_end_unless_told_not_to) {
   BOOST_TEST(open_with("fifo", O_WRONLY) == Err{ENXIO});
   BOOST_TEST(open_with("fifo", O_RDONLY) == Err{0});
   BOOST_TEST(open_with("fifo", O_RDWR) == Err{0});
-  const Fd reader = open_file("fifo", O_RDONLY | O_NONBLOCK);
-  BOOST_TEST(open_with("fifo", O_WRONLY) == Err{0});
+  {
+    const Fd reader = open_file("fifo", O_RDONLY | O_NONBLOCK);
+    BOOST_TEST(open_with("fifo", O_WRONLY) == Err{0});
+  }
+  // Without a reader by now: the two opens wait for each other.
   const pid_t child = fork();
   if (child == 0) {
     const Fd fd(open("fifo", O_WRONLY));
