@@ -124,13 +124,9 @@ holt::Result<void> Filesystem::start() {
 }
 
 holt::Result<void> Filesystem::make_root() {
-  Inode root;
-  root.ino = kRootIno;
-  root.mode = S_IFDIR | 0755;
+  Inode root = new_inode(kRootIno, S_IFDIR | 0755);
   root.uid = options_.root.uid;
   root.gid = options_.root.gid;
-  root.nlink = 2;
-  root.atime = root.mtime = root.ctime = root.btime = now();
   next_ino_ = reserved_ino_ = number_of(kRootIno) + 1;
   limited_.start({.inodes = 1});
   auto put = store_->put(schema::inode_key({}), encode(root));
