@@ -4,22 +4,6 @@
 
 namespace holtfs {
 
-namespace {
-
-void merge(LazyTime& into, const LazyTime& times) {
-  if (times.atime) into.atime = times.atime;
-  if (times.mtime) into.mtime = times.mtime;
-  if (times.ctime) into.ctime = times.ctime;
-}
-
-}  // namespace
-
-void LazyTime::apply_to(Inode& inode) const {
-  if (atime) inode.atime = *atime;
-  if (mtime) inode.mtime = *mtime;
-  if (ctime) inode.ctime = *ctime;
-}
-
 LazyTimes::Entry* LazyTimes::find_locked(Ino ino) const {
   const auto found = by_ino_.find(number_of(ino));
   return found == by_ino_.end() ? nullptr : &*found->second;
@@ -29,7 +13,7 @@ bool LazyTimes::note(Ino ino, const LazyTime& times) {
   {
     const holt::MutexLock lock(mutex_);
     if (Entry* const entry = find_locked(ino)) {
-      merge(entry->times, times);
+      times.apply_to(entry->times);
       return true;
     }
     if (full()) return false;
@@ -38,7 +22,7 @@ bool LazyTimes::note(Ino ino, const LazyTime& times) {
   if (!node) return false;
   const holt::MutexLock lock(mutex_);
   if (Entry* const entry = find_locked(ino)) {  // another reader was faster
-    merge(entry->times, times);
+    times.apply_to(entry->times);
     return true;
   }
   if (full()) return false;
@@ -53,10 +37,6 @@ std::optional<LazyTime> LazyTimes::find(Ino ino) const {
   const holt::MutexLock lock(mutex_);
   const Entry* const entry = find_locked(ino);
   return entry != nullptr ? std::optional(entry->times) : std::nullopt;
-}
-
-void LazyTimes::show(Inode& inode) const {
-  if (const auto times = find(inode.ino)) times->apply_to(inode);
 }
 
 void LazyTimes::erase(Ino ino) {

@@ -22,7 +22,12 @@ namespace holtfs {
 struct LazyTime {
   std::optional<Time> atime = {}, mtime = {}, ctime = {};
 
-  void apply_to(Inode& inode) const;
+  // To an Inode, an Attr, or older times.
+  void apply_to(auto& seen) const {
+    if (atime) seen.atime = *atime;
+    if (mtime) seen.mtime = *mtime;
+    if (ctime) seen.ctime = *ctime;
+  }
 };
 
 class LazyTimes {
@@ -36,8 +41,10 @@ class LazyTimes {
 
   // False when it is full and the inode is not in it. REQUIRES: the caller holds a reference.
   bool note(Ino ino, const LazyTime& times);
-  // The record as it is with its times.
-  void show(Inode& inode) const;
+  // Puts an inode's times into its Inode or Attr.
+  void show(auto& seen) const {
+    if (const auto times = find(seen.ino)) times->apply_to(seen);
+  }
   std::optional<LazyTime> find(Ino ino) const;
   // They are written, or gone with the inode.
   void erase(Ino ino);

@@ -32,14 +32,7 @@ void Filesystem::touch_nameless(const Caller& caller, Ino ino) {
 // What is seen of a record: with what is not in it yet.
 Attr Filesystem::shown(const Inode& inode) const {
   Attr attr = attr_of(inode);
-  const auto times = lazy_ != nullptr ? lazy_->find(inode.ino) : std::nullopt;
-  if (!times) {
-    passed_.show(attr);
-    return attr;
-  }
-  attr.atime = times->atime.value_or(attr.atime);
-  attr.mtime = times->mtime.value_or(attr.mtime);
-  attr.ctime = times->ctime.value_or(attr.ctime);
+  if (lazy_ != nullptr) lazy_->show(attr);
   passed_.show(attr);
   return attr;
 }
