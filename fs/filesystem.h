@@ -370,8 +370,8 @@ class Filesystem {
   // op_xattr.cc, op_acl.cc
   Outcome<void> stage_xattr_loss(const Caller& caller, const Located& at, std::string_view name,
                                  Inode& after, holt::Batch& batch);
-  static Outcome<void> stage_xattr(const Located& at, std::string_view name, std::string_view value,
-                                   int flags, Inode& after, holt::Batch& batch);
+  static void stage_xattr(const Located& at, std::string_view name, std::string_view value,
+                          Inode& after, holt::Batch& batch);
   Outcome<std::string> xattr_of(const Caller& caller, const Located& at, std::string_view name);
   using Xattrs = std::vector<std::pair<std::string_view, std::string>>;
   Outcome<bool> has_xattr(const Caller& caller, const Located& at, const Inode& inode,

@@ -40,7 +40,8 @@ Outcome<void> Filesystem::set_acl(const Caller& caller, Ino ino, std::string_vie
     if (kept || lost || after.mode != before.mode) after.ctime = now();
     if (kept) {
       const auto room = check_xattr_room(caller, at, after, name, value, 0);
-      return room ? stage_xattr(at, name, value, 0, after, batch) : room;
+      if (room) stage_xattr(at, name, value, after, batch);
+      return room;
     }
     if (lost) return stage_xattr_loss(caller, at, name, after, batch);
     return {};
@@ -86,7 +87,8 @@ Outcome<void> Filesystem::stage_mode(const Caller& caller, const Located& at, st
   Outcome<Acl> acl = stored_acl(*value, after.ino);
   if (!acl) return fail(acl.error());
   acl->set_mode(after.mode);
-  return stage_xattr(at, kAccessAclXattr, acl->xattr(), 0, after, batch);
+  stage_xattr(at, kAccessAclXattr, acl->xattr(), after, batch);
+  return {};
 }
 
 }  // namespace holtfs

@@ -40,26 +40,14 @@ void set_flag(Inode& inode, std::uint8_t flag, bool on) {
 
 }  // namespace
 
-Outcome<void> Filesystem::stage_xattr(const Located& at, std::string_view name,
-                                      std::string_view value, int flags, Inode& after,
-                                      holt::Batch& batch) {
+void Filesystem::stage_xattr(const Located& at, std::string_view name, std::string_view value,
+                             Inode& after, holt::Batch& batch) {
   set_flag(after, flags_of_xattr(name), true);
   if (at.orphan != nullptr) {
-    const bool exists = at.orphan->xattrs.contains(name);
-    if (exists && (flags & XATTR_CREATE) != 0) return fail(EEXIST);
-    if (!exists && (flags & XATTR_REPLACE) != 0) return fail(ENODATA);
     at.orphan->xattrs.insert_or_assign(std::string(name), std::string(value));
-    return {};
-  }
-  const std::string key = at.xattr_prefix() + std::string(name);
-  if ((flags & XATTR_CREATE) != 0) {
-    batch.insert(key, value);
-  } else if ((flags & XATTR_REPLACE) != 0) {
-    batch.replace(key, value);
   } else {
-    batch.put(key, value);
+    batch.put(at.xattr_prefix() + std::string(name), value);
   }
-  return {};
 }
 
 namespace {
@@ -115,11 +103,7 @@ Outcome<void> Filesystem::setxattr(const Caller& caller, Ino ino, std::string_vi
   if (is_acl(name)) return set_acl(caller, ino, name, value);
   if (value.size() > kMaxAttrValue) return fail(E2BIG);
   const auto set = [&](Inode& after, const Located& at, holt::Batch& batch) -> Outcome<void> {
-    if (flags == (XATTR_CREATE | XATTR_REPLACE)) {  // it can only fail
-      const Outcome<std::string> there = xattr_of(caller, at, name);
-      return fail(there ? Errno{EEXIST} : there.error());
-    }
-    if (flags != XATTR_CREATE) {
+    if ((flags & XATTR_CREATE) == 0) {
       const Outcome<bool> same = has_xattr(caller, at, after, name, value);
       if (!same) return fail(same.error());
       if (*same) return {};
@@ -127,12 +111,12 @@ Outcome<void> Filesystem::setxattr(const Caller& caller, Ino ino, std::string_vi
     const auto room = check_xattr_room(caller, at, after, name, value, flags);
     if (!room) return room;
     after.ctime = now();
-    return stage_xattr(at, name, value, flags, after, batch);
+    stage_xattr(at, name, value, after, batch);
+    return {};
   };
   const Outcome<Inode> done = change_inode(caller, ino, set);
-  if (done) return {};
-  return fail(flags == XATTR_REPLACE && done.error() == Errno{ENOENT} ? Errno{ENODATA}
-                                                                      : done.error());
+  if (!done) return fail(done.error());
+  return {};
 }
 
 Outcome<std::string> Filesystem::xattr_of(const Caller& caller, const Located& at,
