@@ -389,6 +389,10 @@ class Filesystem {
   // ops.h
   template <class Read>
   auto read_inode(Ino ino, Read read) -> std::invoke_result_t<Read, Node&, const Located&>;
+  enum class Values : bool { kNo, kYes };
+  template <class Visit>
+  Outcome<void> each_xattr(const Caller& caller, std::string_view prefix, Values values,
+                           Visit visit);
   // kYes: a change of nothing but times may be kept in memory.
   enum class Lazily : bool { kNo, kYes };
   // What the blocks of the record change by settles `claim`, if there is one.

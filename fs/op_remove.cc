@@ -11,13 +11,13 @@ Outcome<Orphan> Filesystem::read_orphan(const Caller& caller, Inode inode,
   Orphan orphan;
   orphan.inode = std::move(inode);
   if ((orphan.inode.flags & kHasXattrs) == 0) return orphan;
-  holt::Cursor cursor = store_->scan({.prefix = xattr_prefix, .wait = caller.wait});
-  while (true) {
-    const holt::Result<bool> more = cursor.next();
-    if (!more) return fail(more.error());
-    if (!*more) return orphan;
-    orphan.xattrs.emplace(cursor.key().substr(xattr_prefix.size()), cursor.value());
-  }
+  const auto all = each_xattr(caller, xattr_prefix, Values::kYes,
+                              [&](std::string_view name, std::string_view value) {
+                                orphan.xattrs.emplace(name, value);
+                                return true;
+                              });
+  if (!all) return fail(all.error());
+  return orphan;
 }
 
 // Takes one name from the non-directory that the dentry `value` at `name` stands for. The dentry

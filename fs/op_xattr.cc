@@ -82,13 +82,12 @@ Outcome<void> Filesystem::check_xattr_room(const Caller& caller, const Located& 
   if (at.orphan != nullptr) {
     for (const auto& [there, bytes] : at.orphan->xattrs) add(there, bytes.size());
   } else if ((inode.flags & kHasXattrs) != 0) {
-    holt::Cursor cursor = store_->scan({.prefix = at.xattr_prefix(), .wait = caller.wait});
-    while (true) {
-      const holt::Result<bool> more = cursor.next();
-      if (!more) return fail(more.error());
-      if (!*more) break;
-      add(cursor.key().substr(at.xattr_prefix().size()), cursor.value().size());
-    }
+    const auto all = each_xattr(caller, at.xattr_prefix(), Values::kYes,
+                                [&](std::string_view there, std::string_view bytes) {
+                                  add(there, bytes.size());
+                                  return true;
+                                });
+    if (!all) return all;
   }
   if (sum.found && (flags & XATTR_CREATE) != 0) return fail(EEXIST);
   if (!sum.found && (flags & XATTR_REPLACE) != 0) return fail(ENODATA);
@@ -150,25 +149,21 @@ Outcome<std::string> Filesystem::listxattr(const Caller& caller, Ino ino) {
   return read_inode(ino, [&](Node& node, const Located& at) -> Outcome<std::string> {
     std::string names;
     // trusted.* is for the administrator, whose capabilities nobody tells a FUSE daemon.
-    const auto add = [&](std::string_view name) {
-      if (is_acl(name) && !options_.acl) return;
+    const auto add = [&](std::string_view name, std::string_view) {
+      if (is_acl(name) && !options_.acl) return true;
       if (caller.who.uid == 0 || !name.starts_with("trusted.")) names.append(name).push_back('\0');
+      return true;
     };
     if (at.orphan != nullptr) {
-      for (const auto& [name, value] : at.orphan->xattrs) add(name);
+      for (const auto& [name, value] : at.orphan->xattrs) add(name, value);
       return names;
     }
     const Outcome<Inode> inode = load(caller, node, at);
     if (!inode) return fail(inode.error());
     if ((inode->flags & kHasXattrs) == 0) return names;
-    holt::Cursor cursor =
-        store_->scan({.prefix = at.xattr_prefix(), .values = false, .wait = caller.wait});
-    while (true) {
-      const holt::Result<bool> more = cursor.next();
-      if (!more) return fail(more.error());
-      if (!*more) return names;
-      add(cursor.key().substr(at.xattr_prefix().size()));
-    }
+    const auto all = each_xattr(caller, at.xattr_prefix(), Values::kNo, add);
+    if (!all) return fail(all.error());
+    return names;
   });
 }
 
@@ -185,14 +180,12 @@ Outcome<void> Filesystem::stage_xattr_loss(const Caller& caller, const Located& 
     return {};
   }
   bool others = false, found = false;
-  holt::Cursor cursor =
-      store_->scan({.prefix = at.xattr_prefix(), .values = false, .wait = caller.wait});
-  while (!(others && found)) {
-    const holt::Result<bool> more = cursor.next();
-    if (!more) return fail(more.error());
-    if (!*more) break;
-    (cursor.key().substr(at.xattr_prefix().size()) == name ? found : others) = true;
-  }
+  const auto looked = each_xattr(caller, at.xattr_prefix(), Values::kNo,
+                                 [&](std::string_view there, std::string_view) {
+                                   (there == name ? found : others) = true;
+                                   return !(others && found);
+                                 });
+  if (!looked) return looked;
   if (!found) return fail(ENODATA);
   set_flag(after, kHasXattrs, others);
   batch.erase(at.xattr_prefix() + std::string(name));

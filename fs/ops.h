@@ -109,6 +109,20 @@ auto Filesystem::read_inode(Ino ino, Read read)
   return read(*node, locate(*node));
 }
 
+// Calls `visit(name, value)` with the xattrs under the prefix until it says false.
+template <class Visit>
+Outcome<void> Filesystem::each_xattr(const Caller& caller, std::string_view prefix, Values values,
+                                     Visit visit) {
+  holt::Cursor cursor =
+      store_->scan({.prefix = prefix, .values = values == Values::kYes, .wait = caller.wait});
+  while (true) {
+    const holt::Result<bool> more = cursor.next();
+    if (!more) return fail(more.error());
+    if (!*more) return {};
+    if (!visit(cursor.key().substr(prefix.size()), cursor.value())) return {};
+  }
+}
+
 // Lets `change(inode, at, batch)` change the record, under the inode's lock, exclusively.
 template <class Change>
 Outcome<Inode> Filesystem::change_inode(const Caller& caller, Ino ino, Change change, Lazily lazily,
