@@ -263,6 +263,7 @@ class Filesystem {
   Outcome<void> write_passed(const Caller& caller, Ino ino, bool last);
   void leave_passed();
   Outcome<Orphan> read_orphan(const Caller& caller, Inode inode, std::string_view xattr_prefix);
+  Outcome<Removed> removed_directory(const Caller& caller, Inode inode, std::string_view prefix);
   Outcome<Removed> stage_removal(const Caller& caller, const Dir& dir, std::string_view name,
                                  std::string_view value, bool known, holt::Batch& batch);
   void finish_removal(Removed removed, Node* node, holt::Lsn lsn);

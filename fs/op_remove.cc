@@ -20,6 +20,17 @@ Outcome<Orphan> Filesystem::read_orphan(const Caller& caller, Inode inode,
   return orphan;
 }
 
+// What is left of a directory that is about to go. ENOTEMPTY where it may not.
+Outcome<Filesystem::Removed> Filesystem::removed_directory(const Caller& caller, Inode inode,
+                                                           std::string_view prefix) {
+  if (inode.entries != 0) return fail(ENOTEMPTY);
+  inode.ctime = now();
+  Outcome<Orphan> orphan =
+      read_orphan(caller, std::move(inode), schema::directory_xattr_prefix(prefix));
+  if (!orphan) return fail(orphan.error());
+  return Removed{.gone = true, .orphan = std::move(*orphan)};
+}
+
 // Takes one name from the non-directory that the dentry `value` at `name` stands for. The dentry
 // itself is the caller's to erase or overwrite. REQUIRES: its file lock; `known`: it has a node.
 Outcome<Filesystem::Removed> Filesystem::stage_removal(const Caller& caller, const Dir& dir,
@@ -149,18 +160,15 @@ Outcome<void> Filesystem::rmdir(const Caller& caller, Ino parent, std::string_vi
       if (!*marker || (*marker)->ino != *child) continue;  // the name has passed to another
       return fail(EIO);
     }
-    if (inode->entries != 0) return fail(ENOTEMPTY);
-    const bool has_xattrs = (inode->flags & kHasXattrs) != 0;
-    Outcome<Orphan> orphan =
-        read_orphan(caller, std::move(*inode), schema::directory_xattr_prefix(prefix));
-    if (!orphan) return fail(orphan.error());
+    Outcome<Removed> removed = removed_directory(caller, std::move(*inode), prefix);
+    if (!removed) return fail(removed.error());
 
     holt::Batch& batch = scratch_batch();
     dir->count_entries(-1, -1);
     dir->stage(batch);
     batch.erase(schema::entry_key(dir->prefix, name));
     // The record alone, where that is all there is: it is much less work.
-    if (has_xattrs) {
+    if ((removed->orphan.inode.flags & kHasXattrs) != 0) {
       batch.erase_prefix(prefix);
     } else {
       batch.erase(child_key);
@@ -169,8 +177,7 @@ Outcome<void> Filesystem::rmdir(const Caller& caller, Ino parent, std::string_vi
     if (!lsn) return fail(lsn.error());
     if (lazy_ != nullptr) lazy_->erase(*child);
     const NodePin node = nodes_.pin(*child);
-    orphan->inode.ctime = now();
-    finish_removal({.gone = true, .orphan = std::move(*orphan)}, node.get(), *lsn);
+    finish_removal(std::move(*removed), node.get(), *lsn);
     return {};
   }
 }

@@ -108,12 +108,9 @@ Outcome<Ino> Filesystem::rename_directory(const Caller& caller, const Renaming& 
   if (replaces) {
     auto old = load_inode(caller, schema::inode_key(new_prefix), (*target)->ino);
     if (!old) return fail(old.error());
-    if (old->entries != 0) return fail(ENOTEMPTY);
-    Outcome<Orphan> orphan =
-        read_orphan(caller, std::move(*old), schema::directory_xattr_prefix(new_prefix));
-    if (!orphan) return fail(orphan.error());
-    orphan->inode.ctime = now();
-    removed = {.gone = true, .orphan = std::move(*orphan)};
+    Outcome<Removed> gone = removed_directory(caller, std::move(*old), new_prefix);
+    if (!gone) return fail(gone.error());
+    removed = std::move(*gone);
     batch.erase_prefix(new_prefix);
   }
   const Outcome<Moving> moving = stage_marked(caller, from, what.name, **source, batch);
