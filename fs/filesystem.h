@@ -287,6 +287,8 @@ class Filesystem {
                                const Marker& marker, holt::Batch& batch);
   Outcome<void> stage_old_name(const Caller& caller, const Renaming& what, const Moving& moving,
                                const Dir& from, holt::Batch& batch);
+  Outcome<Removed> stage_replaced(const Caller& caller, const Dir& to, std::string_view name,
+                                  bool known, holt::Batch& batch);
   Outcome<void> check_depth(const Caller& caller, std::string_view from, std::string_view to);
   static schema::Key below(const Moving& moving, const Dir& dir, std::string_view name);
   void finish_arrival(const Moving& moved, Node* node, Dir& dir, std::string_view name);

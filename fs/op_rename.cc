@@ -172,6 +172,21 @@ void Filesystem::finish_arrival(const Moving& moved, Node* node, Dir& dir, std::
   nodes_.move(*node, node->place, dir.node, name);
 }
 
+// Takes the new name from the file that has it. REQUIRES: as stage_removal().
+Outcome<Filesystem::Removed> Filesystem::stage_replaced(const Caller& caller, const Dir& to,
+                                                        std::string_view name, bool known,
+                                                        holt::Batch& batch) {
+  Record value;
+  const auto loaded = load_record(caller, schema::entry_key(to.prefix, name), value);
+  if (!loaded) return fail(loaded.error());
+  Outcome<Removed> removed = stage_removal(caller, to, name, value, known, batch);
+  // The new contents had to be made durable first, which takes a wait: sync_replacement().
+  const bool has_contents =
+      removed && removed->gone && removed->orphan.inode.placement != Placement::kNone;
+  if (has_contents && caller.wait == holt::Wait::kNo) return fail(kWouldWait);
+  return removed;
+}
+
 Outcome<Ino> Filesystem::rename_file(const Caller& caller, const Renaming& what) {
   const holt::SharedGate gate(gate_);
   const auto dir_locks = dir_locks_.both(what.parent, what.new_parent);
@@ -208,16 +223,9 @@ Outcome<Ino> Filesystem::rename_file(const Caller& caller, const Renaming& what)
   dirs->stage(batch);  // first, as in insert()
   Removed removed;
   if (replaces) {
-    Record value;
-    const auto loaded = load_record(caller, schema::entry_key(to.prefix, what.new_name), value);
-    if (!loaded) return fail(loaded.error());
-    auto staged =
-        stage_removal(caller, to, what.new_name, value, static_cast<bool>(old_node), batch);
+    auto staged = stage_replaced(caller, to, what.new_name, static_cast<bool>(old_node), batch);
     if (!staged) return fail(staged.error());
     removed = std::move(*staged);
-    // The new contents had to be made durable first, which takes a wait: sync_replacement().
-    const bool has_contents = removed.gone && removed.orphan.inode.placement != Placement::kNone;
-    if (has_contents && caller.wait == holt::Wait::kNo) return fail(kWouldWait);
   }
   const Outcome<Moving> moving = stage_departure(caller, from, what.name, batch);
   if (!moving) return fail(moving.error());
