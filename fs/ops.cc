@@ -14,6 +14,13 @@ holt::Batch& scratch_batch() {
   return batch;
 }
 
+holt::Result<void> apply_from(std::size_t at_least, holt::Store& store, holt::Batch& batch) {
+  if (batch.size() < at_least) return {};
+  auto applied = store.apply(batch);
+  batch.clear();
+  return applied ? holt::Result<void>() : holt::pass(applied);
+}
+
 int check_name(std::string_view name) {
   if (name.size() > schema::kMaxNameBytes) return ENAMETOOLONG;
   if (name.empty() || name == "." || name == "..") return EINVAL;

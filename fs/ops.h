@@ -85,6 +85,9 @@ struct Filesystem::Moving {
 // Empty, and kept by the thread for its next batch. Operations do not nest.
 holt::Batch& scratch_batch();
 
+// Applies a batch that has so many changes at least, and empties it, also when that failed.
+holt::Result<void> apply_from(std::size_t at_least, holt::Store& store, holt::Batch& batch);
+
 // 0, or the errno for a name that cannot be a dentry's.
 int check_name(std::string_view name);
 

@@ -62,9 +62,7 @@ bool Filesystem::keep_segments(Tidying when) {
   bool applied = true;
   holt::Batch batch;
   const auto flush = [&](std::size_t at_least) {
-    if (batch.size() < at_least) return;
-    applied = store_->apply(batch).has_value() && applied;
-    batch.clear();
+    applied = apply_from(at_least, *store_, batch).has_value() && applied;
   };
   for (const std::uint32_t number : moved) {
     const SegmentState state = segments_->state_of(number);
@@ -210,16 +208,12 @@ void Filesystem::retire_segments() {
 holt::Result<void> Filesystem::write_segments() {
   holt::Batch batch;
   batch.erase_prefix(schema::segment_space());
-  const std::vector<SegmentState> states = segments_->states();
-  for (std::size_t i = 0; i < states.size(); ++i) {
-    batch.put(schema::segment_key(states[i].number), encode(states[i]));
-    if (batch.size() < holt::kMaxBatchOps) continue;
-    if (auto written = store_->apply(batch); !written) return holt::pass(written);
-    batch.clear();
+  for (const SegmentState& state : segments_->states()) {
+    batch.put(schema::segment_key(state.number), encode(state));
+    auto written = apply_from(holt::kMaxBatchOps, *store_, batch);
+    if (!written) return written;
   }
-  if (batch.empty()) return {};
-  auto written = store_->apply(batch);
-  return written ? holt::Result<void>() : holt::pass(written);
+  return apply_from(1, *store_, batch);
 }
 
 // At the end: all that upkeep does but moving contents, and what is then known of segments.

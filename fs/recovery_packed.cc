@@ -90,13 +90,9 @@ holt::Result<void> Filesystem::finish_packed(const std::vector<std::string>& log
   holt::Batch batch;
   for (const std::string& key : logged) {
     batch.erase_if_present(key);
-    if (batch.size() < holt::kMaxBatchOps) continue;
-    if (auto erased = store_->apply(batch); !erased) return holt::pass(erased);
-    batch.clear();
+    if (auto erased = apply_from(holt::kMaxBatchOps, *store_, batch); !erased) return erased;
   }
-  if (!batch.empty()) {
-    if (auto erased = store_->apply(batch); !erased) return holt::pass(erased);
-  }
+  if (auto erased = apply_from(1, *store_, batch); !erased) return erased;
   return write_segments();
 }
 
