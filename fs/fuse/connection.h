@@ -27,7 +27,7 @@ struct Connection {
       : fs(served), workers(worker_threads), syncers(worker_threads) {}
 
   Filesystem& fs;
-  ReplySettings settings;
+  Unanswered unanswered;
   Requests requests;
   std::string options;         // in force, to be shown
   bool sync = false;           // every change is durable before it is answered,
@@ -140,7 +140,7 @@ inline constexpr auto kAnswerDone = [](Reply& reply, Done&) { reply.done(); };
 template <class Work, class Answer>
 void serve(fuse_req_t request, Work work, Answer answer) {
   Connection& connection = connection_of(request);
-  Reply reply(connection.settings, request);
+  Reply reply(connection.unanswered, request);
   Caller caller = caller_of(request, connection.ending ? holt::Wait::kYes : holt::Wait::kNo);
   auto outcome = work(connection.fs, caller);
   if (outcome) return answer(reply, *outcome);

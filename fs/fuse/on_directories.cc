@@ -4,6 +4,7 @@
 
 #include "fs/fuse/connection.h"
 #include "fs/fuse/handlers.h"
+#include "fs/fuse/libfuse_setup.h"
 
 namespace holtfs {
 
@@ -28,7 +29,7 @@ struct stat shown(const DirEntry& entry) {
 }
 
 // Adds one entry; false when it does not fit.
-bool add_entry(fuse_req_t request, const DirEntry& entry, bool plus, double timeout, Page& page) {
+bool add_entry(fuse_req_t request, const DirEntry& entry, bool plus, Page& page) {
   Name name(entry.name);
   name.push_back('\0');
   char* const at = page.bytes.get() + page.used;
@@ -40,7 +41,7 @@ bool add_entry(fuse_req_t request, const DirEntry& entry, bool plus, double time
     // "." and ".." are not looked up, and the kernel knows them by number 0.
     param.ino = entry.attr != nullptr ? number_of(entry.ino) : 0;
     param.attr = shown(entry);
-    param.attr_timeout = param.entry_timeout = timeout;
+    param.attr_timeout = param.entry_timeout = kTimeoutSeconds;
     needed = fuse_add_direntry_plus(request, at, left, name.data(), &param, offset);
   } else {
     const struct stat st = shown(entry);
@@ -56,12 +57,11 @@ void list(fuse_req_t request, fuse_ino_t ino, std::size_t room, off_t offset, bo
           const fuse_file_info& info) {
   Connection& connection = connection_of(request);
   const bool note_atime = (info.flags & O_NOATIME) == 0;
-  const double timeout = connection.settings.timeout;
   const auto read_page = [=](Filesystem& fs, const Caller& caller) -> Outcome<Page> {
     Page page(room);
     const auto cookie = static_cast<std::uint64_t>(offset);
     const DirSink sink = [&](const DirEntry& entry) {
-      return add_entry(request, entry, plus, timeout, page);
+      return add_entry(request, entry, plus, page);
     };
     const Outcome<void> listed = plus ? fs.readdirplus(caller, Ino{ino}, cookie, sink, note_atime)
                                       : fs.readdir(caller, Ino{ino}, cookie, sink, note_atime);
@@ -87,7 +87,7 @@ void on_readdirplus(fuse_req_t request, fuse_ino_t ino, std::size_t room, off_t 
 // Once answered so, the kernel opens and closes directories by itself and caches what they hold.
 void on_opendir(fuse_req_t request, fuse_ino_t, fuse_file_info* info) noexcept {
   Connection& connection = connection_of(request);
-  Reply reply(connection.settings, request);
+  Reply reply(connection.unanswered, request);
   if (connection.no_opendir) return reply.error(ENOSYS);
   info->keep_cache = 1;
   info->cache_readdir = 1;
@@ -95,7 +95,7 @@ void on_opendir(fuse_req_t request, fuse_ino_t, fuse_file_info* info) noexcept {
 }
 
 void on_releasedir(fuse_req_t request, fuse_ino_t, fuse_file_info*) noexcept {
-  Reply(connection_of(request).settings, request).done();
+  Reply(connection_of(request).unanswered, request).done();
 }
 
 void on_fsyncdir(fuse_req_t request, fuse_ino_t ino, int datasync, fuse_file_info*) noexcept {
@@ -104,7 +104,7 @@ void on_fsyncdir(fuse_req_t request, fuse_ino_t ino, int datasync, fuse_file_inf
     answer_when_durable(connection, std::move(reply), [](Reply& later) { later.done(); });
   };
   if (datasync != 0 || !connection.fs.has_lazy_times(Ino{ino})) {
-    return finish(Reply(connection.settings, request));
+    return finish(Reply(connection.unanswered, request));
   }
   serve(
       request,

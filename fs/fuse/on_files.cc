@@ -62,7 +62,7 @@ auto answer_created(fuse_req_t request, const Opener& opener, const fuse_file_in
 void on_create(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t mode,
                fuse_file_info* info) noexcept {
   Connection& connection = connection_of(request);
-  if (connection.no_open) return Reply(connection.settings, request).error(ENOSYS);
+  if (connection.no_open) return Reply(connection.unanswered, request).error(ENOSYS);
   const Placement placement = connection.passthrough ? Placement::kBulk : Placement::kNone;
   const Opener opener(request, *info);
   auto work = [parent, name = Name(name), mode, exclusive = (info->flags & O_EXCL) != 0, placement,
@@ -88,7 +88,7 @@ void on_tmpfile(fuse_req_t request, fuse_ino_t parent, mode_t mode, fuse_file_in
 // forgotten, which the kernel does not do while it is open.
 void on_open(fuse_req_t request, fuse_ino_t ino, fuse_file_info* info) noexcept {
   Connection& connection = connection_of(request);
-  if (connection.no_open) return Reply(connection.settings, request).error(ENOSYS);
+  if (connection.no_open) return Reply(connection.unanswered, request).error(ENOSYS);
   const Opener opener(request, *info);
   const auto answer = [&fs = connection.fs, ino, opener, info = *info](Reply& reply, int opened) {
     fuse_file_info given = info;
@@ -103,12 +103,12 @@ void on_open(fuse_req_t request, fuse_ino_t ino, fuse_file_info* info) noexcept 
 }
 
 void on_flush(fuse_req_t request, fuse_ino_t, fuse_file_info*) noexcept {
-  Reply(connection_of(request).settings, request).error(ENOSYS);
+  Reply(connection_of(request).unanswered, request).error(ENOSYS);
 }
 
 void on_release(fuse_req_t request, fuse_ino_t ino, fuse_file_info*) noexcept {
   Connection& connection = connection_of(request);
-  if (!connection.passthrough) return Reply(connection.settings, request).done();
+  if (!connection.passthrough) return Reply(connection.unanswered, request).done();
   serve(
       request,
       [ino, backing = backing_of(request)](Filesystem& fs, const Caller& caller) {
@@ -127,7 +127,7 @@ bool is_misaligned(const fuse_file_info& info, std::size_t size, off_t offset) {
 void on_read(fuse_req_t request, fuse_ino_t ino, std::size_t size, off_t offset,
              fuse_file_info* info) noexcept {
   if (is_misaligned(*info, size, offset)) {
-    return Reply(connection_of(request).settings, request).error(EINVAL);
+    return Reply(connection_of(request).unanswered, request).error(EINVAL);
   }
   const bool note_atime = (info->flags & O_NOATIME) == 0;
   serve(
@@ -174,7 +174,7 @@ struct WriteWork {
 void on_write(fuse_req_t request, fuse_ino_t ino, const char* bytes, std::size_t size, off_t offset,
               fuse_file_info* info) noexcept {
   if (is_misaligned(*info, size, offset)) {
-    return Reply(connection_of(request).settings, request).error(EINVAL);
+    return Reply(connection_of(request).unanswered, request).error(EINVAL);
   }
   serve(request,
         WriteWork{.ino = ino,
@@ -211,7 +211,7 @@ bool is_final(Filesystem& fs, Ino ino, int whence, std::uint64_t offset, std::ui
 void on_lseek(fuse_req_t request, fuse_ino_t ino, off_t start, int whence,
               fuse_file_info*) noexcept {
   Connection& connection = connection_of(request);
-  Reply reply(connection.settings, request);
+  Reply reply(connection.unanswered, request);
   const auto offset = static_cast<std::uint64_t>(start);
   const auto seek = [=, &fs = connection.fs](holt::Wait wait) {
     return fs.lseek({.who = {}, .wait = wait}, Ino{ino}, offset, whence);
@@ -233,7 +233,7 @@ void on_lseek(fuse_req_t request, fuse_ino_t ino, off_t start, int whence,
 // along with the log, then the log, which answers for the whole group.
 void on_fsync(fuse_req_t request, fuse_ino_t ino, int datasync, fuse_file_info*) noexcept {
   Connection& connection = connection_of(request);
-  Reply reply(connection.settings, request);
+  Reply reply(connection.unanswered, request);
   const bool times = datasync == 0 && connection.fs.has_lazy_times(Ino{ino});
   const auto finish = [&connection, ino, times](Reply held, bool contents) {
     Outcome<void> synced;

@@ -29,14 +29,14 @@ void on_lookup(fuse_req_t request, fuse_ino_t parent, const char* name) noexcept
 
 void on_forget(fuse_req_t request, fuse_ino_t ino, std::uint64_t lookups) noexcept {
   Connection& connection = connection_of(request);
-  Reply reply(connection.settings, request);
+  Reply reply(connection.unanswered, request);
   connection.fs.forget(Ino{ino}, lookups);
   reply.none();
 }
 
 void on_forget_multi(fuse_req_t request, std::size_t count, fuse_forget_data* forgets) noexcept {
   Connection& connection = connection_of(request);
-  Reply reply(connection.settings, request);
+  Reply reply(connection.unanswered, request);
   for (std::size_t i = 0; i < count; ++i) {
     connection.fs.forget(Ino{forgets[i].ino}, forgets[i].nlookup);
   }

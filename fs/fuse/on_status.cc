@@ -52,7 +52,7 @@ static_assert(sizeof(Answer) == sizeof(fuse_ioctl_out) + sizeof(MountStatus));
 void on_ioctl(fuse_req_t request, fuse_ino_t ino, unsigned command, void*, fuse_file_info*,
               unsigned, const void*, std::size_t, std::size_t room) noexcept {
   Connection& connection = connection_of(request);
-  Reply reply(connection.settings, request);
+  Reply reply(connection.unanswered, request);
   if (command != kStatusIoctl || Ino{ino} != kRootIno || room < sizeof(MountStatus)) {
     return reply.error(ENOTTY);
   }

@@ -6,6 +6,7 @@
 #include <sys/sysmacros.h>
 
 #include "engine/base/check.h"
+#include "fs/fuse/libfuse_setup.h"
 
 namespace holtfs {
 
@@ -28,6 +29,15 @@ void refuse_cancellation() {
     return pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before) == 0;
   }();
   (void)refused;
+}
+
+fuse_entry_param parameters(const Entry& entry) {
+  fuse_entry_param param = {};
+  param.ino = number_of(entry.attr.ino);
+  param.attr = to_stat(entry.attr);
+  param.attr_timeout = kTimeoutSeconds;
+  param.entry_timeout = kTimeoutSeconds;
+  return param;
 }
 
 }  // namespace
@@ -65,8 +75,8 @@ void Unanswered::wait_for_none() {
   }
 }
 
-Reply::Reply(ReplySettings& settings, fuse_req_t request)
-    : settings_(settings), lane_(settings.unanswered.enter()), request_(request) {
+Reply::Reply(Unanswered& unanswered, fuse_req_t request)
+    : unanswered_(unanswered), lane_(unanswered.enter()), request_(request) {
   refuse_cancellation();
 }
 
@@ -78,25 +88,16 @@ fuse_req_t Reply::take() {
 }
 
 // Counts an answer as given once libfuse is through with it.
-#define ANSWER(call)                   \
-  [&] {                                \
-    const auto result = (call);        \
-    settings_.unanswered.leave(lane_); \
-    return result;                     \
+#define ANSWER(call)            \
+  [&] {                         \
+    const auto result = (call); \
+    unanswered_.leave(lane_);   \
+    return result;              \
   }()
 
 void Reply::error(int err) { (void)ANSWER(fuse_reply_err(take(), err)); }
 
 void Reply::none() { (void)ANSWER((fuse_reply_none(take()), 0)); }
-
-fuse_entry_param Reply::parameters(const Entry& entry) const {
-  fuse_entry_param param = {};
-  param.ino = number_of(entry.attr.ino);
-  param.attr = to_stat(entry.attr);
-  param.attr_timeout = settings_.timeout;
-  param.entry_timeout = settings_.timeout;
-  return param;
-}
 
 bool Reply::entry(const Entry& entry) {
   const fuse_entry_param param = parameters(entry);
@@ -114,13 +115,13 @@ bool Reply::buffer(std::string_view bytes) {
 
 void Reply::no_entry() {
   fuse_entry_param param = {};
-  param.entry_timeout = settings_.timeout;
+  param.entry_timeout = kTimeoutSeconds;
   (void)ANSWER(fuse_reply_entry(take(), &param));
 }
 
 void Reply::attr(const Attr& attr) {
   const struct stat st = to_stat(attr);
-  (void)ANSWER(fuse_reply_attr(take(), &st, settings_.timeout));
+  (void)ANSWER(fuse_reply_attr(take(), &st, kTimeoutSeconds));
 }
 
 bool Reply::opened(const fuse_file_info& info) {
@@ -144,7 +145,7 @@ void Reply::statx(const Attr& attr) {
   stx.stx_mtime = to_statx(attr.mtime);
   stx.stx_rdev_major = attr.rdev_major;
   stx.stx_rdev_minor = attr.rdev_minor;
-  (void)ANSWER(fuse_reply_statx(take(), 0, &stx, settings_.timeout));
+  (void)ANSWER(fuse_reply_statx(take(), 0, &stx, kTimeoutSeconds));
 }
 
 void Reply::readlink(const std::string& target) {

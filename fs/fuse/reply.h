@@ -48,19 +48,13 @@ class Unanswered {
   std::atomic<bool> waiting_{false};
 };
 
-// What every request needs; one for each mount.
-struct ReplySettings {
-  double timeout = 0;  // seconds for which the kernel may believe an answer
-  Unanswered unanswered;
-};
-
 struct stat to_stat(const Attr& attr);
 
 class [[nodiscard]] Reply {
  public:
-  Reply(ReplySettings& settings, fuse_req_t request);
+  Reply(Unanswered& unanswered, fuse_req_t request);
   Reply(Reply&& other) noexcept
-      : settings_(other.settings_),
+      : unanswered_(other.unanswered_),
         lane_(other.lane_),
         request_(std::exchange(other.request_, nullptr)) {}
   Reply& operator=(Reply&&) = delete;
@@ -88,9 +82,8 @@ class [[nodiscard]] Reply {
 
  private:
   fuse_req_t take();  // Q2
-  fuse_entry_param parameters(const Entry& entry) const;
 
-  ReplySettings& settings_;
+  Unanswered& unanswered_;
   Unanswered::Lane& lane_;
   fuse_req_t request_;
 };

@@ -139,7 +139,6 @@ std::string run_session(Filesystem& fs, const MountOptions& options,
   const UringChoice uring = choose_uring(options.io_uring);
   if (uring.fatal) return uring.hint;
   Connection connection(fs, kWorkers);
-  connection.settings.timeout = kTimeoutSeconds;
   connection.options = describe(options);
   connection.sync = options.sync;
   connection.sync_contents = options.sync_contents;
@@ -175,7 +174,7 @@ std::string run_session(Filesystem& fs, const MountOptions& options,
   // for an ordinary user by fusermount3.
   if (!connection.unmounted) fuse_session_unmount(session.get());
   connection.ending = true;
-  connection.settings.unanswered.wait_for_none();
+  connection.unanswered.wait_for_none();
   // Who answered the last of them may still be about to say so.
   wait_for_zero(connection.deferred);
   if (result < 0) return fmt::format("the session ended with error {}", -result);
