@@ -23,21 +23,22 @@
 namespace holtfs {
 
 struct Connection {
-  Connection(Filesystem& served, std::size_t worker_threads)
-      : fs(served), workers(worker_threads), syncers(worker_threads) {}
+  Connection(Filesystem& served, const MountOptions& asked, std::size_t worker_threads)
+      : fs(served),
+        options(asked),
+        in_force(describe(asked)),
+        passthrough(asked.passthrough),
+        workers(worker_threads),
+        syncers(worker_threads) {}
 
   Filesystem& fs;
+  const MountOptions& options;
   Unanswered unanswered;
   Requests requests;
-  std::string options;         // in force, to be shown
-  bool sync = false;           // every change is durable before it is answered,
-  bool sync_contents = false;  // with the contents of files
-  bool acl = true;             // the kernel decides access by POSIX ACLs
-  ReaddirPlus readdirplus = ReaddirPlus::kAuto;
+  std::string in_force;                      // the options, to be shown
   bool no_open = false, no_opendir = false;  // the kernel can do without these requests
   // Wanted; once there is an INIT, in force, and no_open is off.
-  bool passthrough = false;
-  std::string store;  // the directory
+  bool passthrough;
   // Set when the mount is about to end: from then on the thread that takes a request also answers
   // it.
   std::atomic<bool> ending{false};
@@ -170,7 +171,8 @@ void serve_durably(fuse_req_t request, Work work, Answer answer) {
 // The same for changes, of which `-o sync` wants that.
 template <class Work, class Answer>
 void serve_change(fuse_req_t request, Work work, Answer answer) {
-  if (!connection_of(request).sync) return serve(request, std::move(work), std::move(answer));
+  if (!connection_of(request).options.sync)
+    return serve(request, std::move(work), std::move(answer));
   serve_durably(request, std::move(work), std::move(answer));
 }
 
@@ -178,7 +180,7 @@ void serve_change(fuse_req_t request, Work work, Answer answer) {
 // writes. Syncing them is for a worker.
 template <class Work, class Answer>
 void serve_resize(fuse_req_t request, Ino ino, Work work, Answer answer) {
-  if (!connection_of(request).sync_contents) {
+  if (!connection_of(request).options.sync_contents) {
     return serve_change(request, std::move(work), std::move(answer));
   }
   const auto synced = [ino, work = std::move(work)](Filesystem& fs, const Caller& caller) {

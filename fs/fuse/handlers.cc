@@ -10,10 +10,10 @@ namespace {
 
 void on_init(void* userdata, fuse_conn_info* conn) noexcept {
   auto& connection = *static_cast<Connection*>(userdata);
-  request_features(conn, connection.acl, connection.readdirplus);
+  request_features(conn, connection.options.acl, connection.options.readdirplus);
   if (connection.passthrough) {
-    connection.passthrough = request_passthrough(conn, connection.store);
-    if (connection.passthrough) connection.options += ",passthrough";
+    connection.passthrough = request_passthrough(conn, connection.options.store);
+    if (connection.passthrough) connection.in_force += ",passthrough";
   }
   connection.no_open =
       !connection.passthrough && fuse_get_feature_flag(conn, FUSE_CAP_NO_OPEN_SUPPORT);

@@ -19,7 +19,7 @@ class Opener {
       : backing_(backing_of(request)),
         counts_(connection_of(request).passthrough),
         writes_((info.flags & O_ACCMODE) != O_RDONLY),
-        durably_((info.flags & O_DSYNC) != 0 || connection_of(request).sync_contents) {}
+        durably_((info.flags & O_DSYNC) != 0 || connection_of(request).options.sync_contents) {}
 
   Outcome<int> open(Filesystem& fs, const Caller& caller, Ino ino) const {
     return counts_ ? fs.open_passed(caller, ino, writes_, backing_) : 0;

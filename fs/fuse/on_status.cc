@@ -37,7 +37,7 @@ MountStatus status_of(const Connection& connection, Transport transport) {
   out.log_waits = stats.backpressure_waits;
   out.passed_through = connection.fs.passed_files();
   std::ranges::copy(connection.requests.counts(), out.requests);
-  connection.options.copy(out.options, sizeof out.options - 1);
+  connection.in_force.copy(out.options, sizeof out.options - 1);
   return out;
 }
 

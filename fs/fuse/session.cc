@@ -138,14 +138,7 @@ std::string run_session(Filesystem& fs, const MountOptions& options,
                         const std::function<void()>& mounted) {
   const UringChoice uring = choose_uring(options.io_uring);
   if (uring.fatal) return uring.hint;
-  Connection connection(fs, kWorkers);
-  connection.options = describe(options);
-  connection.sync = options.sync;
-  connection.sync_contents = options.sync_contents;
-  connection.acl = options.acl;
-  connection.readdirplus = options.readdirplus;
-  connection.passthrough = options.passthrough;
-  connection.store = options.store;
+  Connection connection(fs, options, kWorkers);
 
   std::string why;
   kept_message = &why;
