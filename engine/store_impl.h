@@ -54,7 +54,7 @@ class Store::Impl {
   Result<void> start(const Superblock& superblock, Lsn end);
   LogSide log_side_of_recovery();
   LogSide log_side_of_ring();
-  Result<std::byte*> map_log(const Superblock& superblock, bool create);
+  Result<std::byte*> map_log(const Superblock& superblock);
 
   std::byte* log_memory_ = nullptr;
   Lsn recovered_{};  // where replay stands; changed inside the gate while checkpoints may run

@@ -89,13 +89,13 @@ Result<void> Store::Impl::open() {
 
 // The first superblock, which makes this a store, comes last: start() has it written.
 Result<Lsn> Store::Impl::create(const Superblock& superblock) {
-  if (auto mapped = map_log(superblock, true); !mapped) return pass(mapped);
+  if (auto mapped = map_log(superblock); !mapped) return pass(mapped);
   if (auto created = tree_->create_root(); !created) return pass(created);
   return Lsn{0};
 }
 
-Result<std::byte*> Store::Impl::map_log(const Superblock& superblock, bool create) {
-  auto memory = storage_->map_log(superblock.wal_bytes, superblock.wal_segments, create);
+Result<std::byte*> Store::Impl::map_log(const Superblock& superblock) {
+  auto memory = storage_->map_log(superblock.wal_bytes, superblock.wal_segments);
   if (memory) log_memory_ = *memory;
   return memory;
 }
@@ -121,7 +121,7 @@ Result<Lsn> Store::Impl::recover(const Superblock& superblock) {
       superblock.wal_bytes % kLogUnit != 0 || superblock.wal_segments != kSegments) {
     return fail(Code::kCorrupt, "the superblock describes an impossible log");
   }
-  if (auto mapped = map_log(superblock, false); !mapped) return pass(mapped);
+  if (auto mapped = map_log(superblock); !mapped) return pass(mapped);
   recovered_ = superblock.replay_from;
   checkpointer_->attach(log_side_of_recovery(), superblock.generation);
   checkpointer_->start();

@@ -60,8 +60,8 @@ Result<void> OverlayStorage::write_area(Area, std::span<const std::byte>) {
 
 Result<void> OverlayStorage::sync_area(Area) { return std::unexpected(refused()); }
 
-Result<std::byte*> OverlayStorage::map_log(std::uint64_t bytes, std::uint32_t segments, bool) {
-  return base_->map_log(bytes, segments, false);
+Result<std::byte*> OverlayStorage::map_log(std::uint64_t bytes, std::uint32_t segments) {
+  return base_->map_log(bytes, segments);
 }
 
 Result<void> OverlayStorage::sync_log(std::uint64_t, std::uint64_t) {

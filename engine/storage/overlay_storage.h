@@ -32,7 +32,7 @@ class OverlayStorage final : public Storage {
   Result<void> write_area(Area area, std::span<const std::byte> bytes) override;
   Result<void> sync_area(Area area) override;
 
-  Result<std::byte*> map_log(std::uint64_t bytes, std::uint32_t segments, bool create) override;
+  Result<std::byte*> map_log(std::uint64_t bytes, std::uint32_t segments) override;
   Result<void> sync_log(std::uint64_t from, std::uint64_t to) override;
 
   bool fresh() const override { return base_->fresh(); }

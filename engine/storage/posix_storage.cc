@@ -101,17 +101,12 @@ Result<void> PosixStorage::read_slot(Slot slot, std::span<std::byte> out) {
 }
 
 Result<void> PosixStorage::write_slots(std::span<const SlotWrite> writes) {
-  if (read_only_) return std::unexpected(read_only_error());
   return slot_io_->write(writes);
 }
 
-Result<void> PosixStorage::sync_slots() {
-  if (read_only_) return std::unexpected(read_only_error());
-  return sync_data(blobs_.fd.get(), blobs_.shown);
-}
+Result<void> PosixStorage::sync_slots() { return sync_data(blobs_.fd.get(), blobs_.shown); }
 
 void PosixStorage::discard_slots(std::span<const Slot> slots) {
-  if (read_only_) return;
   std::vector<std::uint32_t> sorted;
   sorted.reserve(slots.size());
   for (const Slot slot : slots) sorted.push_back(index_of(slot));
@@ -128,7 +123,6 @@ void PosixStorage::discard_slots(std::span<const Slot> slots) {
 }
 
 Result<void> PosixStorage::truncate_slots(std::uint32_t count) {
-  if (read_only_) return std::unexpected(read_only_error());
   auto size = size_of(blobs_.fd.get(), blobs_.shown);
   if (!size) return pass(size);
   const std::uint64_t wanted = std::uint64_t{count} * kBlobBytes;
@@ -161,7 +155,6 @@ Result<std::vector<std::byte>> PosixStorage::read_area(Area area) {
 }
 
 Result<void> PosixStorage::write_area(Area area, std::span<const std::byte> bytes) {
-  if (read_only_) return std::unexpected(read_only_error());
   const File& file = file_of(area);
   if (!is_super(area)) {
     if (auto written = write_all(file.fd.get(), bytes, 0, file.shown); !written) return written;
@@ -174,31 +167,21 @@ Result<void> PosixStorage::write_area(Area area, std::span<const std::byte> byte
 }
 
 Result<void> PosixStorage::sync_area(Area area) {
-  if (read_only_) return std::unexpected(read_only_error());
   const File& file = file_of(area);
   return sync_data(file.fd.get(), file.shown);
 }
 
 // ---- log ring
 
-Result<std::byte*> PosixStorage::map_log(std::uint64_t bytes, std::uint32_t segments, bool create) {
-  if (read_only_) return log_.map(bytes, segments, PosixLog::Access::kPrivate);
+Result<std::byte*> PosixStorage::map_log(std::uint64_t bytes, std::uint32_t segments) {
+  using Access = PosixLog::Access;
+  if (read_only_) return log_.map(bytes, segments, Access::kPrivate);
   // A log that a superblock already relies on is never made anew.
-  const bool anew = create && store_.fresh;
-  return log_.map(bytes, segments, anew ? PosixLog::Access::kCreate : PosixLog::Access::kShared);
+  return log_.map(bytes, segments, store_.fresh ? Access::kCreate : Access::kShared);
 }
 
 Result<void> PosixStorage::sync_log(std::uint64_t from, std::uint64_t to) {
-  if (read_only_) return std::unexpected(read_only_error());
   return log_.sync(from, to);
-}
-
-void PosixStorage::announce_close() {
-  if (!read_only_) mark_closing(store_);
-}
-
-Error PosixStorage::read_only_error() const {
-  return Error(Code::kReadOnly, store_.path + " is open read-only");
 }
 
 Result<std::unique_ptr<Storage>> open_posix_storage(const std::string& path,

@@ -21,6 +21,7 @@
 
 namespace holt {
 
+// Opened read-only, only an OverlayStorage above it keeps writes away.
 class PosixStorage final : public Storage {
  public:
   static Result<std::unique_ptr<PosixStorage>> open(const std::string& path,
@@ -36,10 +37,10 @@ class PosixStorage final : public Storage {
   Result<void> write_area(Area area, std::span<const std::byte> bytes) override;
   Result<void> sync_area(Area area) override;
 
-  Result<std::byte*> map_log(std::uint64_t bytes, std::uint32_t segments, bool create) override;
+  Result<std::byte*> map_log(std::uint64_t bytes, std::uint32_t segments) override;
   Result<void> sync_log(std::uint64_t from, std::uint64_t to) override;
 
-  void announce_close() override;
+  void announce_close() override { mark_closing(store_); }
   bool fresh() const override { return store_.fresh; }
   bool read_only() const override { return read_only_; }
 
@@ -54,7 +55,6 @@ class PosixStorage final : public Storage {
   Result<void> open_blobs();
   Result<void> open_all();
   File& file_of(Area area);
-  Error read_only_error() const;
 
   StoreDirectory store_;  // first: the lock is let go last
   const bool read_only_;

@@ -59,9 +59,9 @@ class Storage {
 
   // ---- log ring
   // Maps the ring: `bytes` of memory, mirrored once behind itself, so that a record may be written
-  // across the end. Created zero-filled on disk when it does not exist and `create`. The pages
-  // belong to the storage until it is destroyed. Read-only storage gives private pages.
-  virtual Result<std::byte*> map_log(std::uint64_t bytes, std::uint32_t segments, bool create) = 0;
+  // across the end. A fresh store's is created zero-filled on disk. The pages belong to the
+  // storage until it is destroyed. Read-only storage gives private pages.
+  virtual Result<std::byte*> map_log(std::uint64_t bytes, std::uint32_t segments) = 0;
   // Makes ring bytes [from, to) durable; offsets from the ring's start, from < to <= ring size.
   virtual Result<void> sync_log(std::uint64_t from, std::uint64_t to) = 0;
 

@@ -35,7 +35,7 @@ struct Directory {
   // A store that was made and closed.
   Directory() {
     auto storage = value_of(open());
-    require_ok(storage->map_log(64 * 1024, 4, true));
+    require_ok(storage->map_log(64 * 1024, 4));
     require_ok(storage->write_area(Storage::Area::kSuper0, as_bytes("super")));
   }
   UniqueFd file(const std::string& name) const {

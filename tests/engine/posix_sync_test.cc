@@ -141,7 +141,7 @@ BOOST_AUTO_TEST_CASE(a_new_storage_syncs_the_names_of_its_files_before_the_log_i
 
 BOOST_AUTO_TEST_CASE(a_sync_of_the_log_syncs_every_segment_it_touches_and_no_other) {
   const auto storage = open();
-  require_ok(storage->map_log(kSegments * kSegmentBytes, kSegments, true));
+  require_ok(storage->map_log(kSegments * kSegmentBytes, kSegments));
   synced();
   const auto sync = [&](std::uint64_t from, std::uint64_t to) {
     require_ok(storage->sync_log(from, to));
@@ -192,7 +192,7 @@ BOOST_AUTO_TEST_CASE(a_checkpoint_syncs_blobs_then_map_then_superblock_and_a_syn
 
 BOOST_AUTO_TEST_CASE(a_sync_that_fails_is_an_error_that_names_the_file) {
   const auto storage = open();
-  require_ok(storage->map_log(kSegments * kSegmentBytes, kSegments, true));
+  require_ok(storage->map_log(kSegments * kSegmentBytes, kSegments));
   const auto refused = [&](const Result<void>& outcome, const std::string& name, int err) {
     check_error(outcome, Code::kIo);
     BOOST_TEST(outcome.error().sys_errno() == err);

@@ -67,7 +67,7 @@ BOOST_AUTO_TEST_CASE(power_loss_keeps_what_was_synced) {
   for (std::uint64_t seed = 0; seed < 50; ++seed) {
     auto disk = SimDisk::create(seed);
     auto storage = disk->attach();
-    std::byte* const memory = value_of(storage->map_log(kLogBytes, 4, true));
+    std::byte* const memory = value_of(storage->map_log(kLogBytes, 4));
     std::memset(memory, 'l', 1024);
     require_ok(write_one(*storage, 2, Pages(1, 's')));
     require_ok(storage->write_area(Area::kMap0, as_bytes("map")));
@@ -81,7 +81,7 @@ BOOST_AUTO_TEST_CASE(power_loss_keeps_what_was_synced) {
     BOOST_CHECK(!again->fresh());
     BOOST_CHECK_EQUAL(slot_sectors(*again, 2), "ssssssss");
     BOOST_CHECK_EQUAL(as_text(value_of(again->read_area(Area::kMap0))), "map");
-    const std::byte* const reread = value_of(again->map_log(kLogBytes, 4, false));
+    const std::byte* const reread = value_of(again->map_log(kLogBytes, 4));
     BOOST_CHECK_EQUAL(sectors_of({reread, 1024}), "ll");
   }
 }
@@ -91,7 +91,7 @@ BOOST_AUTO_TEST_CASE(power_loss_may_keep_any_sector_of_the_log) {
   for (std::uint64_t seed = 0; seed < 100; ++seed) {
     auto disk = SimDisk::create(seed);
     auto storage = disk->attach();
-    std::byte* const memory = value_of(storage->map_log(kLogBytes, 4, true));
+    std::byte* const memory = value_of(storage->map_log(kLogBytes, 4));
     std::memset(memory, 'a', 2048);
     require_ok(storage->sync_log(0, 2048));
     std::memset(memory + kLogBytes + 512, 'b', 1536);  // through the mirror
@@ -99,7 +99,7 @@ BOOST_AUTO_TEST_CASE(power_loss_may_keep_any_sector_of_the_log) {
     require_ok(storage->sync_area(Area::kSuper0));
     disk->crash();
     auto again = disk->attach();
-    outcomes.insert(sectors_of({value_of(again->map_log(kLogBytes, 4, false)), 2048}));
+    outcomes.insert(sectors_of({value_of(again->map_log(kLogBytes, 4)), 2048}));
   }
   for (const std::string& outcome : outcomes) {
     BOOST_CHECK_EQUAL(outcome[0], 'a');
@@ -111,23 +111,23 @@ BOOST_AUTO_TEST_CASE(power_loss_may_keep_any_sector_of_the_log) {
 BOOST_AUTO_TEST_CASE(death_of_the_process_keeps_everything) {
   auto disk = SimDisk::create(1);
   auto storage = disk->attach();
-  std::memset(value_of(storage->map_log(kLogBytes, 4, true)), 'l', 512);
+  std::memset(value_of(storage->map_log(kLogBytes, 4)), 'l', 512);
   require_ok(write_one(*storage, 0, Pages(1, 's')));
   require_ok(storage->write_area(Area::kSuper0, as_bytes("super")));
   disk->kill();
   auto again = disk->attach();
   BOOST_CHECK_EQUAL(slot_sectors(*again, 0), "ssssssss");
-  BOOST_CHECK_EQUAL(sectors_of({value_of(again->map_log(kLogBytes, 4, false)), 512}), "l");
+  BOOST_CHECK_EQUAL(sectors_of({value_of(again->map_log(kLogBytes, 4)), 512}), "l");
 }
 
 BOOST_AUTO_TEST_CASE(a_dead_process_does_no_harm) {
   auto disk = SimDisk::create(1);
   auto dead = disk->attach();
-  std::byte* const memory = value_of(dead->map_log(kLogBytes, 4, true));
+  std::byte* const memory = value_of(dead->map_log(kLogBytes, 4));
   require_ok(dead->write_area(Area::kSuper0, as_bytes("super")));
   disk->kill();
   auto alive = disk->attach();
-  const std::byte* const reread = value_of(alive->map_log(kLogBytes, 4, false));
+  const std::byte* const reread = value_of(alive->map_log(kLogBytes, 4));
   std::memset(memory, 'x', kLogBytes);
   BOOST_CHECK(reread[0] == std::byte{0});
   check_error(write_one(*dead, 0, Pages(1, 'x')), Code::kIo);
@@ -144,7 +144,7 @@ BOOST_AUTO_TEST_CASE(a_failed_sync_loses_the_data_for_ever_and_hides_it) {
   for (std::uint64_t seed = 0; seed < 20; ++seed) {
     auto disk = SimDisk::create(seed);
     auto storage = disk->attach();
-    std::byte* const memory = value_of(storage->map_log(kLogBytes, 4, true));
+    std::byte* const memory = value_of(storage->map_log(kLogBytes, 4));
     std::memset(memory, 'l', 4096);
     require_ok(write_one(*storage, 0, Pages(1, 's')));
     disk->fail_nth(Op::kSyncSlots, 1, EIO);
@@ -160,7 +160,7 @@ BOOST_AUTO_TEST_CASE(a_failed_sync_loses_the_data_for_ever_and_hides_it) {
     disk->crash();
     auto again = disk->attach();
     if (slot_count(*again) > 0) lost_slot |= slot_sectors(*again, 0) != "ssssssss";
-    lost_log |= sectors_of({value_of(again->map_log(kLogBytes, 4, false)), 4096}) != "llllllll";
+    lost_log |= sectors_of({value_of(again->map_log(kLogBytes, 4)), 4096}) != "llllllll";
   }
   BOOST_CHECK(lost_slot);
   BOOST_CHECK(lost_log);
@@ -203,7 +203,7 @@ BOOST_AUTO_TEST_CASE(flips_the_bit_that_was_chosen) {
   {
     auto storage = disk->attach();
     require_ok(write_one(*storage, 0, Pages(1, 0)));
-    value_of(storage->map_log(kLogBytes, 4, true));
+    value_of(storage->map_log(kLogBytes, 4));
     require_ok(storage->write_area(Area::kSuper0, as_bytes("super")));
   }
   disk->flip_bit_in_slot(Slot{0}, 100, 3);
@@ -214,7 +214,7 @@ BOOST_AUTO_TEST_CASE(flips_the_bit_that_was_chosen) {
   require_ok(storage->read_slot(Slot{0}, out.bytes()));
   BOOST_CHECK(out.bytes()[100] == std::byte{8});
   BOOST_CHECK(value_of(storage->read_area(Area::kSuper0))[0] == std::byte{'s' ^ 1});
-  BOOST_CHECK(value_of(storage->map_log(kLogBytes, 4, false))[200] == std::byte{2});
+  BOOST_CHECK(value_of(storage->map_log(kLogBytes, 4))[200] == std::byte{2});
 }
 
 BOOST_AUTO_TEST_CASE(the_same_seed_gives_the_same_loss) {

@@ -168,8 +168,8 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(replaces_whole_areas_and_keeps_them_apart, Host, H
 BOOST_AUTO_TEST_CASE_TEMPLATE(mirrors_the_log_and_keeps_it, Host, Hosts) {
   Host host;
   Storage& storage = host.open();
-  check_error(storage.map_log(kLogBytes + 1, kSegments, true), Code::kInvalid);
-  std::byte* memory = value_of(storage.map_log(kLogBytes, kSegments, true));
+  check_error(storage.map_log(kLogBytes + 1, kSegments), Code::kInvalid);
+  std::byte* memory = value_of(storage.map_log(kLogBytes, kSegments));
   BOOST_CHECK(
       std::all_of(memory, memory + 2 * kLogBytes, [](std::byte b) { return b == std::byte{0}; }));
   std::memcpy(memory + kLogBytes - 3, "across", 6);
@@ -180,21 +180,21 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(mirrors_the_log_and_keeps_it, Host, Hosts) {
   require_ok(storage.write_area(Area::kSuper0, as_bytes("super")));
 
   Storage& again = host.open();
-  memory = value_of(again.map_log(kLogBytes, kSegments, false));
+  memory = value_of(again.map_log(kLogBytes, kSegments));
   BOOST_CHECK_EQUAL(std::memcmp(memory + kLogBytes - 3, "across", 6), 0);
 }
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(never_makes_the_log_of_an_old_store_anew, Host, Hosts) {
   Host host;
   Storage& storage = host.open();
-  std::byte* memory = value_of(storage.map_log(kLogBytes, kSegments, true));
+  std::byte* memory = value_of(storage.map_log(kLogBytes, kSegments));
   memory[7] = std::byte{7};
   require_ok(storage.sync_log(0, 512));
   require_ok(storage.write_area(Area::kSuper0, as_bytes("super")));
   Storage& again = host.open();
-  check_error(again.map_log(2 * kLogBytes, kSegments, true), Code::kCorrupt);
+  check_error(again.map_log(2 * kLogBytes, kSegments), Code::kCorrupt);
   Storage& third = host.open();
-  memory = value_of(third.map_log(kLogBytes, kSegments, true));
+  memory = value_of(third.map_log(kLogBytes, kSegments));
   BOOST_CHECK(memory[7] == std::byte{7});
 }
 
@@ -208,7 +208,7 @@ struct Directory {
   // A store with a superblock, one slot and a log.
   void make() const {
     auto storage = value_of(open());
-    value_of(storage->map_log(kLogBytes, kSegments, true))[0] = std::byte{1};
+    value_of(storage->map_log(kLogBytes, kSegments))[0] = std::byte{1};
     require_ok(storage->sync_log(0, 1));
     require_ok(write_one(*storage, 0, Pages(1, 9)));
     require_ok(storage->sync_slots());
@@ -276,7 +276,7 @@ BOOST_AUTO_TEST_CASE(starts_again_after_an_interrupted_making) {
     auto storage = value_of(open());
     require_ok(write_one(*storage, 3, Pages(1, 1)));
     require_ok(storage->write_area(Area::kMap0, as_bytes("map")));
-    value_of(storage->map_log(kLogBytes, kSegments, true));
+    value_of(storage->map_log(kLogBytes, kSegments));
   }
   std::filesystem::resize_file(path() / "wal.2", 4096);
   std::filesystem::remove(path() / "wal.3");
@@ -285,7 +285,7 @@ BOOST_AUTO_TEST_CASE(starts_again_after_an_interrupted_making) {
   BOOST_CHECK(storage->fresh());
   BOOST_CHECK_EQUAL(slot_count(*storage), 0u);
   BOOST_CHECK(value_of(storage->read_area(Area::kMap0)).empty());
-  require_ok(storage->map_log(kLogBytes, kSegments, true));
+  require_ok(storage->map_log(kLogBytes, kSegments));
 }
 
 BOOST_AUTO_TEST_CASE(does_not_take_a_store_that_lost_its_superblock_for_a_new_one) {
@@ -298,11 +298,11 @@ BOOST_AUTO_TEST_CASE(does_not_take_a_store_that_lost_its_superblock_for_a_new_on
 BOOST_AUTO_TEST_CASE(names_the_log_segment_that_is_missing_or_cut) {
   make();
   std::filesystem::resize_file(path() / "wal.1", 4096);
-  auto cut = value_of(open())->map_log(kLogBytes, kSegments, true);
+  auto cut = value_of(open())->map_log(kLogBytes, kSegments);
   check_error(cut, Code::kCorrupt);
   BOOST_CHECK(cut.error().text().find("wal.1") != std::string::npos);
   std::filesystem::remove(path() / "wal.1");
-  auto missing = value_of(open())->map_log(kLogBytes, kSegments, true);
+  auto missing = value_of(open())->map_log(kLogBytes, kSegments);
   check_error(missing, Code::kCorrupt);
   BOOST_CHECK(missing.error().text().find("wal.1") != std::string::npos);
 }
@@ -310,7 +310,7 @@ BOOST_AUTO_TEST_CASE(names_the_log_segment_that_is_missing_or_cut) {
 // Else who writes to the log waits for the disk to read what he overwrites.
 BOOST_AUTO_TEST_CASE(keeps_the_log_in_memory_when_the_kernel_drops_pages) {
   const auto storage = value_of(open());
-  std::byte* const memory = value_of(storage->map_log(kLogBytes, kSegments, true));
+  std::byte* const memory = value_of(storage->map_log(kLogBytes, kSegments));
   require_ok(storage->sync_log(0, kLogBytes));
   for (std::uint32_t i = 0; i < kSegments; ++i) {
     const UniqueFd file(::open((path() / log_segment_name(i)).c_str(), O_RDONLY | O_CLOEXEC));
@@ -329,7 +329,7 @@ BOOST_AUTO_TEST_CASE(changes_nothing_on_disk_when_read_only) {
   {
     auto storage = value_of(open({.create = true, .read_only = true}));
     BOOST_CHECK(storage->read_only());
-    std::byte* const memory = value_of(storage->map_log(kLogBytes, kSegments, true));
+    std::byte* const memory = value_of(storage->map_log(kLogBytes, kSegments));
     BOOST_CHECK(memory[0] == std::byte{1});
     memory[0] = std::byte{2};
     require_ok(write_one(*storage, 0, Pages(1, 50)));

@@ -31,7 +31,7 @@ class LoggedStore {
     disk_->kill();
     store.reset();
     const auto memory = disk_->attach();
-    std::byte* log = value_of(memory->map_log(kLogBytes, 4, false));
+    std::byte* log = value_of(memory->map_log(kLogBytes, 4));
     log_.assign(log, log + kLogBytes);
   }
 
@@ -46,7 +46,7 @@ class LoggedStore {
   // Replaces what lies from `cut` on by zeros.
   void cut_at(std::uint64_t cut) {
     const auto storage = disk_->attach();
-    std::byte* log = value_of(storage->map_log(kLogBytes, 4, false));
+    std::byte* log = value_of(storage->map_log(kLogBytes, 4));
     std::memcpy(log, log_.data(), kLogBytes);
     for (std::uint64_t at = cut; at < ends_.back(); ++at) log[at % kLogBytes] = std::byte{0};
   }

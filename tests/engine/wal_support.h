@@ -29,7 +29,7 @@ struct TestLog {
     ring.reset();
     storage.reset();
     storage = disk->attach();
-    memory = test::value_of(storage->map_log(capacity, kTestSegments, storage->fresh()));
+    memory = test::value_of(storage->map_log(capacity, kTestSegments));
     // The log counts as made only once a superblock is there.
     test::require_ok(storage->write_area(Storage::Area::kSuper0, test::as_bytes("super")));
     test::require_ok(storage->sync_area(Storage::Area::kSuper0));

@@ -46,7 +46,7 @@ class SimStorage final : public Storage {
   Result<void> write_area(Area area, std::span<const std::byte> bytes) override;
   Result<void> sync_area(Area area) override;
 
-  Result<std::byte*> map_log(std::uint64_t bytes, std::uint32_t segments, bool create) override;
+  Result<std::byte*> map_log(std::uint64_t bytes, std::uint32_t segments) override;
   Result<void> sync_log(std::uint64_t from, std::uint64_t to) override;
 
   bool fresh() const override { return fresh_; }
@@ -199,7 +199,7 @@ Result<void> SimStorage::sync_area(Area area) {
 
 // ---- log ring
 
-Result<std::byte*> SimStorage::map_log(std::uint64_t bytes, std::uint32_t segments, bool create) {
+Result<std::byte*> SimStorage::map_log(std::uint64_t bytes, std::uint32_t segments) {
   MutexLock lock(disk_->mutex_);
   if (dead()) return gone();
   if (const int err = disk_->begin(Op::kMapLog); err != 0) return injected(err, "mapping the log");
@@ -207,7 +207,7 @@ Result<std::byte*> SimStorage::map_log(std::uint64_t bytes, std::uint32_t segmen
   if (segments == 0 || bytes == 0 || bytes % (std::uint64_t{segments} * kDiskPage) != 0) {
     return fail(Code::kInvalid, "the log's size is not a multiple of 4096 bytes in each segment");
   }
-  if (create && fresh_ && !read_only_) disk_->log_.create(bytes);
+  if (fresh_ && !read_only_) disk_->log_.create(bytes);
   if (disk_->log_.size() != bytes) return fail(Code::kCorrupt, "the log has another size");
   log_memory_ = disk_->log_.attach(!read_only_);
   return log_memory_->mirrored();
