@@ -181,8 +181,7 @@ class Cursor {
 };
 
 struct Stats {
-  std::uint64_t blobs = 0;            // in the tree
-  std::uint64_t blob_bytes_used = 0;  // live bytes in resident blobs
+  std::uint64_t blobs = 0;  // in the tree
   std::uint64_t resident_blobs = 0, dirty_blobs = 0, free_frames = 0, frames = 0;
   std::uint64_t blob_reads = 0, blob_writes = 0, evictions = 0;
   std::uint64_t splits = 0, merges = 0, compactions = 0, restarts = 0, copies_on_write = 0;

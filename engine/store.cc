@@ -126,7 +126,6 @@ Stats Store::Impl::stats() const {
   for (FrameIndex index = 0; index < pool_->size(); ++index) {
     if (pool_->frame(index).blob.load(std::memory_order_acquire) == kNoBlob) continue;
     ++out.resident_blobs;
-    out.blob_bytes_used += art::View(pool_->bytes(index)).live();
   }
   out.blob_reads = tree_->counters.blob_reads;
   out.blob_writes = checkpointer_->writes();

@@ -24,11 +24,6 @@ class Oracle {
     }
   }
 
-  bool has_prefix(std::string_view prefix) const {
-    const auto at = map_.lower_bound(prefix);
-    return at != map_.end() && at->first.starts_with(prefix);
-  }
-
   // The keys and rolled-up components a scan gives.
   std::vector<std::string> list(std::string_view prefix, std::optional<char> delimiter) const {
     std::vector<std::string> out;
