@@ -36,7 +36,7 @@ struct Pending {
 
 Ref copy_node(View from, Ref ref, std::size_t bytes, Editor& to) {
   const Ref copy = to.allocate(bytes);
-  copy_words(to.base() + std::size_t{copy} * kNodeUnit, from.at(ref), bytes);
+  copy_words(to.at(copy), from.at(ref), bytes);
   return copy;
 }
 

@@ -55,7 +55,7 @@ void Editor::add_dead(std::size_t bytes) {
 Ref Editor::new_leaf(std::string_view suffix, std::string_view value) {
   const std::size_t bytes = leaf_bytes(suffix.size(), value.size());
   const Ref ref = allocate(bytes);
-  std::byte* node = base_ + std::size_t{ref} * kNodeUnit;
+  std::byte* node = at(ref);
   store<std::uint64_t>(node, static_cast<std::uint64_t>(NodeKind::kLeaf) |
                                  std::uint64_t{suffix.size()} << 16 |
                                  std::uint64_t{value.size()} << 32);
@@ -68,7 +68,7 @@ Ref Editor::new_prefix(std::string_view bytes, Ref child) {
   CHECK(!bytes.empty(), "B5");
   const std::size_t size = prefix_bytes(bytes.size());
   const Ref ref = allocate(size);
-  std::byte* node = base_ + std::size_t{ref} * kNodeUnit;
+  std::byte* node = at(ref);
   store<std::uint64_t>(node, static_cast<std::uint64_t>(NodeKind::kPrefix) |
                                  std::uint64_t{bytes.size()} << 16 | std::uint64_t{child} << 32);
   copy_in(node + sizeof(DiskPrefix), bytes.data(), bytes.size());
@@ -78,16 +78,15 @@ Ref Editor::new_prefix(std::string_view bytes, Ref child) {
 Ref Editor::new_inner(NodeKind kind) {
   const std::size_t size = node_bytes(kind);
   const Ref ref = allocate(size);
-  std::byte* node = base_ + std::size_t{ref} * kNodeUnit;
+  std::byte* node = at(ref);
   for (std::size_t at = 8; at < size; at += 8) store<std::uint64_t>(node + at, 0);
   store<std::uint64_t>(node, inner_head(kind, 0, 0));
   return ref;
 }
 
 void Editor::overwrite_with_edge(Ref released, BlobId child) {
-  store<std::uint64_t>(
-      base_ + std::size_t{released} * kNodeUnit,
-      static_cast<std::uint64_t>(NodeKind::kBlobEdge) | std::uint64_t{index_of(child)} << 32);
+  store<std::uint64_t>(at(released), static_cast<std::uint64_t>(NodeKind::kBlobEdge) |
+                                         std::uint64_t{index_of(child)} << 32);
   store<std::uint32_t>(base_ + offsetof(DiskBlobHeader, dead), dead() - u32(sizeof(DiskBlobEdge)));
 }
 
@@ -103,7 +102,7 @@ bool Editor::store_value(Ref leaf, std::string_view value) {
   const std::size_t had = leaf_bytes(old.part_size(), old.value_size());
   const std::size_t needs = leaf_bytes(old.part_size(), value.size());
   if (needs > had) return false;
-  std::byte* node = base_ + std::size_t{leaf} * kNodeUnit;
+  std::byte* node = at(leaf);
   store<std::uint64_t>(node, (old.word & 0xffffffff) | std::uint64_t{value.size()} << 32);
   copy_in(node + sizeof(DiskLeaf) + old.part_size(), value.data(), value.size());
   add_dead(had - needs);
@@ -113,8 +112,7 @@ bool Editor::store_value(Ref leaf, std::string_view value) {
 void Editor::patch_value(Ref leaf, std::uint32_t offset, std::string_view bytes) {
   const NodeHead old = head(leaf);
   CHECK(offset + bytes.size() <= old.value_size(), "B1");
-  copy_in(base_ + std::size_t{leaf} * kNodeUnit + sizeof(DiskLeaf) + old.part_size() + offset,
-          bytes.data(), bytes.size());
+  copy_in(at(leaf) + sizeof(DiskLeaf) + old.part_size() + offset, bytes.data(), bytes.size());
 }
 
 void Editor::trim_front(Ref ref, std::size_t bytes) {
@@ -125,15 +123,14 @@ void Editor::trim_front(Ref ref, std::size_t bytes) {
   const std::size_t had = size_of(old);
   const std::size_t value = old.kind() == NodeKind::kLeaf ? old.value_size() : 0;
   const std::size_t body = size + value - bytes;
-  std::byte* node = base_ + std::size_t{ref} * kNodeUnit;
+  std::byte* node = at(ref);
   shift_down(node + sizeof(DiskLeaf), node + sizeof(DiskLeaf) + bytes, body);
   store<std::uint64_t>(node, old.word - (std::uint64_t{bytes} << 16));
   add_dead(had - size_of(head(ref)));
 }
 
 void Editor::set_count(Ref ref, std::size_t count) {
-  store<std::uint16_t>(base_ + std::size_t{ref} * kNodeUnit + offsetof(DiskInner, count),
-                       static_cast<std::uint16_t>(count));
+  store<std::uint16_t>(at(ref) + offsetof(DiskInner, count), static_cast<std::uint16_t>(count));
 }
 
 namespace {
@@ -151,7 +148,7 @@ SortedLayout sorted_layout(NodeKind kind) {
 
 void Editor::insert_sorted(Ref ref, NodeHead head, unsigned char byte, Ref child) {
   const SortedLayout layout = sorted_layout(head.kind());
-  std::byte* node = base_ + std::size_t{ref} * kNodeUnit;
+  std::byte* node = at(ref);
   std::size_t at = head.count();
   for (; at > 0; --at) {
     const auto before = load<unsigned char>(node + layout.bytes + at - 1);
@@ -171,7 +168,7 @@ void Editor::add_child(std::uint32_t place, unsigned char byte, Ref child) {
     now = head(ref_at(place));
   }
   const Ref ref = ref_at(place);
-  std::byte* node = base_ + std::size_t{ref} * kNodeUnit;
+  std::byte* node = at(ref);
   switch (now.kind()) {
     case NodeKind::kNode4:
     case NodeKind::kNode16: insert_sorted(ref, now, byte, child); break;
@@ -194,7 +191,7 @@ void Editor::remove_child(std::uint32_t place, unsigned char byte) {
   const NodeHead now = head(ref);
   const std::uint32_t child = child_place(ref, now, byte);
   CHECK(child != 0, "B7");
-  std::byte* node = base_ + std::size_t{ref} * kNodeUnit;
+  std::byte* node = at(ref);
   const std::size_t left = now.count() - 1;
   if (now.kind() <= NodeKind::kNode16) {
     const SortedLayout layout = sorted_layout(now.kind());

@@ -26,6 +26,7 @@ class Editor : public View {
   static Editor format(std::byte* base, BlobId id);
 
   std::byte* base() const { return base_; }
+  std::byte* at(Ref ref) const { return base_ + std::size_t{ref} * kNodeUnit; }
   std::size_t room() const { return kBlobBytes - used(); }
   // Room that changes to come were promised: what merely improves the shape must leave it alone.
   void keep_room(std::size_t bytes) { kept_ = bytes; }
