@@ -2,12 +2,6 @@
 
 namespace holt {
 
-std::size_t Gate::my_lane() {
-  static std::atomic<std::size_t> next{0};
-  thread_local const std::size_t lane = next.fetch_add(1, std::memory_order_relaxed) % kLanes;
-  return lane;
-}
-
 void Gate::enter_shared() {
   acquiring();
   std::atomic<std::uint32_t>& inside = lanes_[my_lane()].inside;

@@ -10,10 +10,10 @@
 
 #include <array>
 #include <atomic>
-#include <cstddef>
 #include <cstdint>
 
 #include "engine/base/annotations.h"
+#include "engine/base/lanes.h"
 
 namespace holt {
 
@@ -29,11 +29,9 @@ class CAPABILITY("gate") Gate : private RankedLock {
   void exit_exclusive() RELEASE();
 
  private:
-  static constexpr std::size_t kLanes = 64;
   struct alignas(64) Lane {
     std::atomic<std::uint32_t> inside{0};
   };
-  static std::size_t my_lane();
   void leave(std::atomic<std::uint32_t>& inside);
 
   std::array<Lane, kLanes> lanes_;

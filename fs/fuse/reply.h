@@ -18,8 +18,8 @@
 #include <string_view>
 #include <utility>
 
+#include "engine/base/lanes.h"
 #include "fs/filesystem.h"
-#include "fs/fuse/lanes.h"
 #include "fs/fuse/libfuse.h"
 
 namespace holtfs {
@@ -32,7 +32,7 @@ class Unanswered {
   using Lane = std::atomic<std::uint32_t>;
 
   Lane& enter() {
-    Lane& lane = lanes_[my_lane()].inside;
+    Lane& lane = lanes_[holt::my_lane()].inside;
     lane.fetch_add(1, std::memory_order_relaxed);
     return lane;
   }
@@ -44,7 +44,7 @@ class Unanswered {
   struct alignas(64) Line {
     Lane inside{0};
   };
-  std::array<Line, kLanes> lanes_;
+  std::array<Line, holt::kLanes> lanes_;
   std::atomic<bool> waiting_{false};
 };
 

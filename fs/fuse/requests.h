@@ -11,7 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "fs/fuse/lanes.h"
+#include "engine/base/lanes.h"
 #include "fs/fuse/libfuse.h"
 #include "fs/fuse/opcodes.h"
 
@@ -22,7 +22,7 @@ class Requests {
   using Counts = std::array<std::uint64_t, kMaxOpcodes>;
 
   void count(std::uint32_t opcode) {
-    lanes_[my_lane()].counts[opcode].fetch_add(1, std::memory_order_relaxed);
+    lanes_[holt::my_lane()].counts[opcode].fetch_add(1, std::memory_order_relaxed);
   }
   // By number of opcode; not one moment's, while requests come in.
   Counts counts() const;
@@ -32,7 +32,7 @@ class Requests {
     std::array<std::atomic<std::uint64_t>, kMaxOpcodes> counts{};
   };
 
-  std::array<Lane, kLanes> lanes_;
+  std::array<Lane, holt::kLanes> lanes_;
 };
 
 // Puts a function that counts in front of each handler. Once in the life of the process.

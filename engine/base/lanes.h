@@ -7,7 +7,7 @@
 #include <atomic>
 #include <cstddef>
 
-namespace holtfs {
+namespace holt {
 
 inline constexpr std::size_t kLanes = 64;
 
@@ -18,4 +18,4 @@ inline std::size_t my_lane() {
   return lane;
 }
 
-}  // namespace holtfs
+}  // namespace holt
