@@ -5,8 +5,6 @@ import json
 import rows as table
 import targets
 
-CPU_ROWS = "names_1p"
-
 
 def number(value, unit):
     """Three digits that count, without an exponent."""
@@ -59,8 +57,7 @@ def ratios(results):
 
 
 def daemons(results):
-    rows = [row.name for row in
-            next(block for block in table.BLOCKS if block.name == CPU_ROWS).rows]
+    rows = [row.name for row in table.NAMES_1P.rows]
     lines = []
     for name in results.names:
         cpu = results.cpu_us_per_request(name, rows)
@@ -70,7 +67,7 @@ def daemons(results):
         lines.append([name, "-" if cpu is None else f"{cpu:.2f}"]
                      + (["-", "-"] if memory is None
                         else [f"{memory[kind] / 2**20:.1f}" for kind in ("Rss", "Pss")]))
-    return grid([f"daemon, {CPU_ROWS}", "CPU us/request", "RSS MiB", "PSS MiB"],
+    return grid([f"daemon, {table.NAMES_1P.name}", "CPU us/request", "RSS MiB", "PSS MiB"],
                 lines) if lines else ""
 
 

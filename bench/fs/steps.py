@@ -51,7 +51,7 @@ class Steps:
             for other in rows:
                 if other.p99_of == row.name:
                     self.results.add(other.name, subject.name, line["p99_us"])
-        if block.name == "names_1p":
+        if block is table.NAMES_1P:
             self.note_daemon(subject)
 
     def reading(self, subject):

@@ -6,7 +6,6 @@ import os
 import select
 import signal
 import subprocess
-import time
 
 import machine
 
@@ -282,13 +281,3 @@ def reason(error):
     if isinstance(error, FileNotFoundError):
         return f"{os.path.basename(error.filename)} is not installed"
     return str(error)
-
-
-def wait_until(holds, seconds=20):
-    """Whether holds() came true in this time."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if holds():
-            return True
-        time.sleep(0.05)
-    return False

@@ -63,7 +63,7 @@ def above_fuse_peers(results):
 
 def cpu_near_null(results):
     text = "daemon's CPU per metadata request: within 1 us of null's"
-    rows = [row.name for block in table.BLOCKS if block.name == "names_1p" for row in block.rows]
+    rows = [row.name for row in table.NAMES_1P.rows]
     ours = results.cpu_us_per_request("holtfs", rows)
     null = results.cpu_us_per_request("null", rows)
     if ours is None or null is None:
