@@ -56,17 +56,17 @@ Result<Lsn> Store::Impl::apply(const Batch& batch, Wait wait) {
   if (!ring_) return fail(Code::kReadOnly, "the store is open read-only");
   if (auto valid = BatchRun::validate(batch); !valid) return pass(valid);
   const std::size_t size = batch.payload().size();
-  Lsn at{};
   if (size == 0) {
-    if (auto checked = tree_->apply(batch, log_writer_, wait, at); !checked) return pass(checked);
+    if (auto checked = tree_->apply(batch, log_writer_, wait); !checked) return pass(checked);
     return ring_->published();
   }
   if (auto admitted = ring_->admit(size); !admitted) return pass(admitted);  // T3: before the gate
-  if (auto applied = tree_->apply(batch, log_writer_, wait, at); !applied) {
+  auto at = tree_->apply(batch, log_writer_, wait);
+  if (!at) {
     ring_->cancel(size);
-    return pass(applied);
+    return pass(at);
   }
-  const Lsn end = ring_->write(at, batch.payload());
+  const Lsn end = ring_->write(*at, batch.payload());
   ring_->wait_published(end);
   return end;
 }

@@ -140,18 +140,17 @@ Result<Lsn> Store::Impl::recover(const Superblock& superblock) {
           recovered_ = at + record_bytes(size);
           return at;
         }};
-        Lsn unused{};
-        auto applied = tree_->apply(batch, replayed, Wait::kYes, unused);
-        if (!applied && applied.error().code() == Code::kTooLarge) {
+        auto applied = tree_->apply(batch, replayed, Wait::kYes);
+        if (applied) return {};
+        if (applied.error().code() == Code::kTooLarge) {
           return fail(Code::kTooLarge, fmt::format("recovery needs a larger cache: {}",
                                                    applied.error().to_string()));
         }
-        if (!applied && applied.error().code() != Code::kIo &&
-            applied.error().code() != Code::kNoSpace) {
+        if (applied.error().code() != Code::kIo && applied.error().code() != Code::kNoSpace) {
           return fail(Code::kCorrupt, fmt::format("the log record at {} cannot be applied: {}",
                                                   position_of(at), applied.error().to_string()));
         }
-        return applied;
+        return pass(applied);
       });
   checkpointer_->stop();
   return end;

@@ -23,7 +23,6 @@ void BatchRun::apply_all(bool exclusive) {
     std::atomic_thread_fence(std::memory_order_seq_cst);
   }
   at_ = log_.reserve(batch_.payload().size());  // T2
-  reserved_ = true;
   live_before_.clear();
   for (const Target& target : targets_) live_before_.push_back(editor(target).live());
   const auto& steps = batch_.steps();

@@ -8,20 +8,18 @@
 
 namespace holt {
 
-Result<void> Tree::apply(const Batch& batch, const LogWriter& log, Wait wait, Lsn& at) {
-  return BatchRun(*this, batch, log).run(wait, at);
+Result<Lsn> Tree::apply(const Batch& batch, const LogWriter& log, Wait wait) {
+  return BatchRun(*this, batch, log).run(wait);
 }
 
-Result<void> BatchRun::run(Wait wait, Lsn& at) {
+Result<Lsn> BatchRun::run(Wait wait) {
   bool exclusive = false;
   wait_ = wait;
   for (std::size_t loads = 0;;) {
     const Outcome outcome = exclusive ? attempt_exclusive() : attempt_shared();
     Result<void> helped;
     switch (outcome) {
-      case Outcome::kApplied:
-        if (reserved_) at = at_;
-        return {};
+      case Outcome::kApplied: return at_;
       case Outcome::kFailed: return std::unexpected<Error>(std::move(error_));
       case Outcome::kRestart:
         tree_.counters.restarts.fetch_add(1, std::memory_order_relaxed);
@@ -41,7 +39,7 @@ Result<void> BatchRun::run(Wait wait, Lsn& at) {
       case Outcome::kNeedExclusive:
       case Outcome::kOnlyEdges: exclusive = true; break;
     }
-    if (!helped) return helped;
+    if (!helped) return pass(helped);
   }
 }
 

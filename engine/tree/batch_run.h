@@ -27,7 +27,7 @@ class BatchRun {
     live_before_.reserve(kUsualSteps);
   }
 
-  Result<void> run(Wait wait, Lsn& at);
+  Result<Lsn> run(Wait wait);  // as Tree::apply()
 
   // Sizes, and steps that would depend on an earlier one in a way this engine does not support.
   static Result<void> validate(const Batch& batch);
@@ -168,8 +168,7 @@ class BatchRun {
   // Prefixes with edges only, and whether there are keys below them.
   std::vector<std::pair<std::string, bool>> looked_;
   Error error_{Code::kInvalid};
-  Lsn at_{};
-  bool reserved_ = false;
+  Lsn at_{};  // what was reserved
 };
 
 }  // namespace holt

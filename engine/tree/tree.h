@@ -76,9 +76,9 @@ class Tree {
   Result<bool> scan(art::ScanBound& bound, const art::ScanFilter& filter, std::size_t limit,
                     art::ScanBuffer& out, Wait wait);
 
-  // Applies a batch. On success `at` is the reserved range's LSN, or is untouched when the batch
-  // holds conditions only, of which the log need not know.
-  Result<void> apply(const Batch& batch, const LogWriter& log, Wait wait, Lsn& at);
+  // Applies a batch. Gives the reserved range's LSN, or 0 when the batch holds conditions only, of
+  // which the log need not know.
+  Result<Lsn> apply(const Batch& batch, const LogWriter& log, Wait wait);
 
   // ---- background work; each returns false when there was nothing to do, or nothing can be done
   bool merge_one();
