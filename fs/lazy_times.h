@@ -24,9 +24,10 @@ struct LazyTime {
 
   // To an Inode, an Attr, or older times.
   void apply_to(auto& seen) const {
-    if (atime) seen.atime = *atime;
-    if (mtime) seen.mtime = *mtime;
-    if (ctime) seen.ctime = *ctime;
+    const auto set = [](auto& shown, const Time& time) { shown = time; };
+    if (atime) set(seen.atime, *atime);
+    if (mtime) set(seen.mtime, *mtime);
+    if (ctime) set(seen.ctime, *ctime);
   }
 };
 
