@@ -171,8 +171,9 @@ void serve_durably(fuse_req_t request, Work work, Answer answer) {
 // The same for changes, of which `-o sync` wants that.
 template <class Work, class Answer>
 void serve_change(fuse_req_t request, Work work, Answer answer) {
-  if (!connection_of(request).options.sync)
+  if (!connection_of(request).options.sync) {
     return serve(request, std::move(work), std::move(answer));
+  }
   serve_durably(request, std::move(work), std::move(answer));
 }
 
